@@ -189,6 +189,7 @@ struct obs_call {
     void *state;
 };
 
+struct obs;
 struct engine;
 struct cred_source;
 struct log;
