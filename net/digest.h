@@ -45,6 +45,8 @@ int digest_once(enum digest_kind kind, const void *p, size_t n, unsigned char *o
 int digest_hmac(enum digest_kind kind, const void *key, size_t n_key, const void *p, size_t n,
                 unsigned char *out);
 
+/* The value of one hex digit of either case, or -1. */
+int hex_digit(char c);
 /* Writes 2 n lower-case digits and a 0. */
 void hex_encode(const void *p, size_t n, char *out);
 /* Exactly 2 n digits of either case, then the end of the string, into n bytes; -EINVAL. */
