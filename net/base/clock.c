@@ -35,9 +35,10 @@ void clock_http_date(time_t t, char out[30])
 {
     struct tm tm;
     gmtime_r(&t, &tm);
-    (void)snprintf(out, 30, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday % 7],
-                   tm.tm_mday % 100, months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000,
-                   tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
+    (void)snprintf(out, 30, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", days[tm.tm_wday % 7],
+                   (unsigned)tm.tm_mday % 100, months[tm.tm_mon % 12],
+                   (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
+                   (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
 
 int clock_parse_http_date(const char *text, time_t *ret_t)
