@@ -52,11 +52,13 @@ enum {
     FETCH_PINS = 4,             /* segments of a read that need no allocation */
 };
 
-/* Where the bytes come from: submit and cancel as in net/obs.h, obs_submit() and obs_cancel().
- * cancel is called with fetch's lock held; done() of the call has then not returned. */
+/* Where the bytes come from: obs_submit(), obs_cancel() and obs_call_clear() of net/obs.h. cancel
+ * is called with fetch's lock held; done() of the call has then not returned. `clear` may be NULL.
+ */
 struct fetch_source {
     void (*submit)(void *arg, struct obs_call *call);
     void (*cancel)(void *arg, struct obs_call *call);
+    void (*clear)(void *arg, struct obs_call *call);
     void *arg;
 };
 
@@ -134,12 +136,17 @@ struct fetch_read;
  * It may call any function here except fetch_free(), and must not block. */
 typedef void fetch_done_fn(struct fetch_read *read, void *arg);
 
+/* Private to fetch: an element of a ring whose head is one too. */
+struct fetch_link {
+    struct fetch_link *prev, *next;
+};
+
 /* Private to fetch: a part of a read that lies in one segment. */
 struct fetch_pin {
     struct fetch_segment *segment;
     struct fetch_read *read;
-    struct fetch_pin *prev, *next; /* among the waiting pins of the segment */
-    size_t need;                   /* filled bytes that this pin waits for */
+    struct fetch_link link; /* among the waiting pins of the segment, least need first */
+    size_t need;            /* filled bytes of the segment that the read waits for */
     bool waiting;
 };
 
@@ -163,7 +170,7 @@ struct fetch_read {
     struct fetch_pin *pins; /* pins_own, or allocated if there are more */
     struct fetch_pin pins_own[FETCH_PINS];
     struct iovec iov_own[FETCH_PINS];
-    struct fetch_read *prev, *next; /* in the queue for memory, or among those to be answered */
+    struct fetch_link link; /* in the queue for memory, or among those to be answered */
 };
 
 /* Prepares *read; nothing happens yet. `stream` may be NULL: the read is then taken as random.
