@@ -93,8 +93,8 @@ struct obs_body {
 };
 
 /* Takes the next n bytes of a GET, in order from the first byte of the range; `off` counts from the
- * start of the object. Called again from the start of the range if an attempt failed half-way and
- * is repeated
+ * start of the object. An attempt that fails half-way is continued where it ended, pinned to the
+ * same version; only if the version is not known the bytes come again from the start of the range
  * (`off` tells). Returns 0, or -errno to give up. */
 typedef int obs_sink_fn(void *arg, uint64_t off, const void *p, size_t n);
 

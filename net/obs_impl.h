@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+/* obs_impl - what the files of the OBS client share; nobody else includes it
+ *
+ *   obs.c          life of the client, submission, waiting, counters
+ *   obs_request.c  from a call to one attempt: URL, header fields, body, signature
+ *   obs_answer.c   what an answer means: errors, repetitions, redirects
+ *   obs_parse.c    the answer half of a call out of fields and bodies, by operation; verification
+ */
+#ifndef OBSM_NET_OBS_IMPL_H
+#define OBSM_NET_OBS_IMPL_H
+
+#include "net/cred.h"
+#include "net/digest.h"
+#include "net/http.h"
+#include "net/obs.h"
+#include "net/url.h"
+
+enum { SPOILED_MAX = 2 }; /* repetitions after an answer that does not fit what was sent */
+
+struct obs {
+    /* constant after obs_new() */
+    struct engine *engine;
+    struct cred_source *cred; /* NULL: requests are not signed */
+    struct log *log;
+    enum obs_dialect dialect;
+    struct url_endpoint endpoint;
+    bool path_style;
+    char *bucket;
+    char *region;
+    int64_t connect_ms, stall_ms, retry_ms;
+    struct http_fields extra;
+    bool has_callback; /* one of them is the service's callback header */
+    /* atomic */
+    _Atomic int64_t clock_offset; /* seconds: the server's time less ours */
+    atomic_uint_fast64_t calls[OBS_OP_COUNT], failures[OBS_OP_COUNT], latency_us[OBS_OP_COUNT];
+    atomic_uint_fast64_t attempts, retries, bytes_sent, bytes_received;
+};
+
+/* One call under way. Engine thread only, after submission. */
+struct obs_state {
+    struct http_call http;
+    struct obs *obs;
+    struct obs_call *call;
+    int64_t start_ns;
+
+    /* where it goes; changed by a redirect */
+    struct url_endpoint endpoint;
+    bool path_style;
+    struct cred cred; /* of this attempt; wiped after it */
+
+    /* what it sends */
+    struct buf text;       /* a body that is made here */
+    struct digest *digest; /* of the caller's body */
+    uint64_t hashed;       /* bytes in it; UINT64_MAX: not in order, it says nothing */
+    bool md5_known;        /* call->md5 was computed before sending */
+
+    /* what a GET has received, over all attempts */
+    uint64_t received;
+    uint64_t expected; /* of this attempt, with what came before; UINT64_MAX: to the end */
+    char pinned[OBS_ETAG_MAX];
+
+    unsigned spoiled; /* answers that did not fit */
+};
+
+/* --- obs_request.c --- */
+int obs_prepare(struct http_call *http, struct http_request *req);
+/* Sets the parts of st->http that do not change from attempt to attempt. */
+void obs_describe(struct obs_state *st);
+
+/* --- obs_answer.c --- */
+int obs_begin(struct http_call *http);
+void obs_evaluate(struct http_call *http);
+/* May keys go to `to` after a redirect from `from`? Only to the same host, within one domain of a
+ * provider, or from loopback to loopback; never from https to http. Pure. */
+bool obs_redirect_allowed(const struct url_endpoint *from, const struct url_endpoint *to);
+
+/* --- obs_parse.c --- */
+int obs_get_begin(struct obs_state *st);
+int obs_get_sink(struct http_call *http, const void *p, size_t n);
+/* Fills the answer half of the call and verifies it. 0, or -errno with http.err. */
+int obs_parse(struct obs_state *st);
+/* The answer does not fit: repeated at most SPOILED_MAX times, then -EIO stands. Sets http.err. */
+int obs_spoiled(struct obs_state *st, const char *what);
+/* "x-obs-NAME" or "x-amz-NAME" of the answer, or NULL. */
+const char *obs_field(const struct obs_state *st, const char *name);
+/* Sets http.err from an error document or fields. */
+struct xml_fault;
+int obs_fault(struct obs_state *st, const struct xml_fault *fault);
+
+#endif
