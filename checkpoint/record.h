@@ -96,8 +96,9 @@ enum record_type {
     RECORD_INTERRUPTED = 19, /* the writer was killed: kept, not published */
     RECORD_FAILED = 20,      /* given up after an error: kept for a retry */
     RECORD_PAUSED = 21,
-    RECORD_RESUMED = 22, /* goes on: ends PAUSED, FAILED, INTERRUPTED and CONFLICT */
-    RECORD_CONFLICT = 23 /* somebody else's object stands there */
+    RECORD_RESUMED = 22,  /* goes on: ends PAUSED, FAILED, INTERRUPTED and CONFLICT */
+    RECORD_CONFLICT = 23, /* somebody else's object stands there */
+    RECORD_STALE = 24     /* an upload is not used any more and is to be aborted */
 };
 
 /* When is a success a success: design, promise 1. */
@@ -135,6 +136,7 @@ struct record_open {
     const char *base_key;  /* object that is being modified, "" if the file is new */
     const char *base_etag; /* its ETag */
     uint64_t base_size;
+    int64_t seen_s; /* latest server time known: carried over by compaction */
 };
 
 struct record_key {
@@ -236,6 +238,11 @@ struct record_aborted {
     const char *upload_id; /* "": every Initiate of that key whose answer was lost is cleared up */
 };
 
+struct record_stale {
+    const char *key;
+    const char *upload_id;
+};
+
 struct record_interrupted {
     uint32_t cause; /* enum interrupt_cause */
     uint32_t signal;
@@ -278,6 +285,7 @@ struct record {
         struct record_done done;
         struct record_abandoned abandoned;
         struct record_aborted aborted;
+        struct record_stale stale;
         struct record_interrupted interrupted;
         struct record_failed failed;
         struct record_conflict conflict;
@@ -320,7 +328,7 @@ const char *record_type_name(enum record_type type);
 
 /* True if a journal of that durability must be synced before what the record announces is done or
  * answered: the table stands in record.c. */
-bool record_wants_sync(enum record_type type, enum durability durability);
+bool record_wants_sync(const struct record *r, enum durability durability);
 
 /* An attribute set as a blob: entries of u8 kind, string name, u32 length, value bytes. What the
  * kinds mean is the caller's. */

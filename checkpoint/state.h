@@ -9,9 +9,12 @@
  *             marks beside the phase: RESUMED clears the last four.
  *
  * Parts       parts[i] is part number i + 1. A part is stored if its stored generation is the
- *             current one: state_part_stored(). INITIATED with another upload id makes no part
- *             stored: parts belong to an upload. The upload before it goes to `stale` until
- *             ABORTED names it.
+ *             current one: state_part_stored(). Parts belong to an upload: INITIATED with another
+ *             upload id than before forgets them all (their plan too), and the upload before it
+ *             goes to `stale` until ABORTED names it. The first INITIATED keeps what was PLANNED.
+ *             ABORTED or STALE of the current upload: none is stored, the plan stays.
+ *             SIZE and SEALED below a part's end: parts wholly beyond are forgotten, the one that
+ *             was cut has a new generation.
  *
  * Invariants  phase != PHASE_NONE once a record was folded; n_parts <= RECORD_PART_MAX; every
  *             part has offset + size <= RECORD_OFFSET_MAX.
@@ -97,6 +100,7 @@ struct journal_state {
     struct state_attrs sent; /* the attributes that Initiate carried */
     struct state_part *parts;
     uint32_t n_parts;
+    uint32_t parts_cap;
     struct state_window windows[STATE_WINDOWS_MAX];
     uint32_t n_windows;
     struct state_stale stale[STATE_STALE_MAX];
@@ -104,16 +108,17 @@ struct journal_state {
 
     /* staging */
     uint64_t size;
+    bool has_map;          /* a MAP was seen; without one all of a new file is in staging */
     struct ranges map;     /* bytes that were written to staging */
-    struct ranges punched; /* of those, released again */
+    struct ranges punched; /* bytes that were released again, only the server has them */
 
     /* SEALED */
-    bool acknowledged; /* was sealed at durability=stage once: never dropped */
+    bool sealed_once; /* also after REOPENED */
     enum seal_reason seal_reason;
     bool seal_synced;
     int64_t sealed_s;
 
-    /* COMPLETING */
+    /* COMPLETING; forgotten by SEALED and REOPENED */
     char *final_key;
     char *final_etag;
     uint32_t final_parts; /* 0: a single PUT */
@@ -162,6 +167,14 @@ int state_copy(struct journal_state *to, const struct journal_state *from);
 
 /* The server has the current content of this part. */
 bool state_part_stored(const struct state_part *p);
+
+/* The user was told that this file is safe (sealed at durability=stage and not held for a rename):
+ * it is never dropped. */
+bool state_acknowledged(const struct journal_state *s);
+
+/* All of [off, end) can be read from staging: written there, or a hole of a new file, and not
+ * punched. */
+bool state_staged(const struct journal_state *s, uint64_t off, uint64_t end);
 
 /* Bytes of the stored parts (`keep_interrupted_max` counts them). */
 uint64_t state_stored_bytes(const struct journal_state *s);
