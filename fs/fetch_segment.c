@@ -65,6 +65,8 @@ void fetch_drop_idle_locked(struct fetch_file *file, uint64_t off, uint64_t end,
     size_t i = fetch_find_locked(file, off);
     size_t to = i;
 
+    if (i == file->n_segments)
+        return;
     for (; i < file->n_segments && file->segments[i]->off < end; i++) {
         struct fetch_segment *s = file->segments[i];
         if (unused(s) && s->len <= len_max)
