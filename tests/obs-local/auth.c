@@ -228,10 +228,7 @@ static bool secret_of(struct request *r, const char *ak, const char *token, char
     case LOOKUP_OK:
         break;
     }
-    if (read_only && r->op->writes) {
-        ans_error(r, "AccessDenied", NULL);
-        return false;
-    }
+    r->read_only = read_only;
     return true;
 }
 
@@ -476,4 +473,6 @@ void auth_check(struct request *r)
         if (req_plain_header(r, "authorization"))
             ans_error(r, "InvalidArgument", "Unsupported Authorization Type");
     }
+    if (!r->failed && r->read_only && r->op->writes)
+        ans_error(r, "AccessDenied", NULL);
 }

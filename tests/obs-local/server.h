@@ -99,6 +99,7 @@ struct request {
     enum sign_kind sign;
     enum dialect dialect;
     const char *ak; /* NULL: anonymous */
+    bool read_only; /* what the credential may do */
     const struct op *op;
     bool started;
     int64_t t0_ns;
