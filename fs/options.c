@@ -2,7 +2,6 @@
 // The table of options and its parser; see options.h.
 #include "fs/options.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "fs/option_value.h"
 #include "net/base/cleanup.h"
+#include "net/url.h"
 
 enum option_group {
     OPTION_SERVICE,
@@ -337,44 +337,6 @@ int options_parse(struct options *opt, const char *text, bool sloppy, struct err
     }
 }
 
-static bool looks_like_ipv4(const char *name)
-{
-    unsigned dots = 0;
-    for (const char *p = name; *p; p++) {
-        if (*p == '.')
-            dots++;
-        else if (!isdigit((unsigned char)*p))
-            return false;
-    }
-    return dots == 3;
-}
-
-/* OBS API, creating a bucket: 3 to 63 of a-z 0-9 . -, a letter or digit at both ends, no two dots
- * or dot and hyphen side by side, no IPv4 address. */
-static int check_bucket(const char *name, struct err *err)
-{
-    size_t n = strlen(name);
-    if (n < 3 || n > 63)
-        return err_set(err, -EINVAL, "'%.80s' is no bucket name: it must have 3 to 63 characters",
-                       name);
-    for (size_t i = 0; i < n; i++) {
-        char c = name[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!letter && c != '.' && c != '-')
-            return err_set(err, -EINVAL,
-                           "'%s' is no bucket name: only a-z, 0-9, '.' and '-' are allowed", name);
-        if (!letter &&
-            (i == 0 || i == n - 1 || name[i - 1] == '.' || (c == '.' && name[i - 1] == '-')))
-            return err_set(err, -EINVAL,
-                           "'%s' is no bucket name: '.' and '-' must stand between letters or "
-                           "digits",
-                           name);
-    }
-    if (looks_like_ipv4(name))
-        return err_set(err, -EINVAL, "'%s' is no bucket name: it is an address", name);
-    return 0;
-}
-
 /* "/a//b/" -> -EINVAL, "a/b" -> "a/b/", "/" -> "" */
 static int make_prefix(const char *text, char **ret_prefix, struct err *err)
 {
@@ -428,9 +390,11 @@ int options_set_source(struct options *opt, const char *source, struct err *err)
     if (!colon && strchr(source, '/'))
         return err_set(err, -EINVAL, "'%.200s': a prefix is written BUCKET:/PREFIX", source);
 
-    int rc = check_bucket(bucket, err);
+    int rc = url_bucket_check(bucket, err);
     CLEANUP_FREE char *prefix = NULL;
-    if (rc == 0)
+    if (rc < 0)
+        err_prefix(err, "'%.80s'", bucket);
+    else
         rc = make_prefix(colon ? colon + 1 : "", &prefix, err);
     if (rc < 0)
         return rc;
@@ -458,6 +422,10 @@ int options_check(struct options *opt, struct err *err)
         return err_set(err, -EINVAL,
                        "no endpoint: give -o endpoint=HOST[:PORT], or -o region=NAME for Huawei "
                        "Cloud");
+    struct url_endpoint parsed;
+    struct err why = {0};
+    if (url_endpoint_parse(opt->endpoint, &parsed, &why) < 0)
+        return err_set(err, -EINVAL, "option 'endpoint=%.100s': %s", opt->endpoint, why.msg);
     if (opt->allow_other && opt->allow_root)
         return err_set(err, -EINVAL, "options 'allow_other' and 'allow_root' exclude each other");
     if (opt->dialect != 0 && opt->part_size < 5u << 20)

@@ -111,7 +111,7 @@ static void test_plain_flags(void **state)
     refuse("obsmount|data|/mnt|-x", "'-x' is not known");
     refuse("obsmount|data|/mnt|--nonsense", "'--nonsense' is not known");
     refuse("obsmount|data|/mnt", "no endpoint");
-    refuse("obsmount|Data|/mnt|-o|" E, "no bucket name");
+    refuse("obsmount|Data|/mnt|-o|" E, "a bucket name has only");
 }
 
 /* What util-linux passes: SOURCE DIR [-s] [-f] [-n] [-v] [-o ..] [-t type] [-N ns]. */
