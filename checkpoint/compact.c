@@ -16,23 +16,28 @@ struct rewrite {
     char fresh_path[PATH_MAX];
     int fd;
     uint64_t end;          // bytes written to the new file
-    uint64_t synced;       // of those, synced
     struct record_pos pos; // of the next record
 };
 
 struct encoder {
     struct buf *b;
     struct record_pos *pos;
+    uint64_t base; // offset in the file of the buffer's first byte
 };
 
+/* The new file counts only after it was synced as a whole: each record of it may vouch for all that
+ * stands before it. */
 static int encode_one(void *arg, const struct record *r)
 {
     struct encoder *en = arg;
+    en->pos->durable = en->base + en->b->n;
     int rc = record_encode(en->b, r, en->pos);
     if (rc == 0)
         en->pos->seq++;
     return rc;
 }
+
+static const struct record witness = {.type = RECORD_SYNCED, .optional = true};
 
 // Header and state of the new file, in memory; from here on appends are remembered.
 static int take_snapshot(struct rewrite *rw, struct buf *b)
@@ -41,13 +46,15 @@ static int take_snapshot(struct rewrite *rw, struct buf *b)
     uint8_t header[RECORD_HEADER_SIZE];
     record_header_encode(header, rw->pos.salt);
     int rc = buf_add(b, header, sizeof(header));
-    struct encoder en = {b, &rw->pos};
+    struct encoder en = {b, &rw->pos, 0};
 
     lock_take(&j->lock);
     if (rc == 0)
         rc = j->eno;
     if (rc == 0)
         rc = j->compacting ? -EBUSY : state_snapshot(&j->state, encode_one, &en);
+    if (rc == 0)
+        rc = encode_one(&en, &witness);
     if (rc == 0) {
         j->compacting = true;
         buf_reset(&j->since);
@@ -63,10 +70,8 @@ static int write_synced(struct rewrite *rw, const struct buf *b)
     int rc = io_write_all(io, rw->fd, b->p, b->n, rw->end);
     if (rc == 0)
         rc = io->ops->datasync(io, rw->fd);
-    if (rc == 0) {
+    if (rc == 0)
         rw->end += b->n;
-        rw->synced = rw->end;
-    }
     return rc;
 }
 
@@ -74,8 +79,7 @@ static int write_synced(struct rewrite *rw, const struct buf *b)
 static int write_since(struct rewrite *rw, const struct buf *since)
 {
     CLEANUP_BUF struct buf b = BUF_INIT(JOURNAL_SIZE_MAX);
-    struct encoder en = {&b, &rw->pos};
-    rw->pos.durable = rw->synced;
+    struct encoder en = {&b, &rw->pos, rw->end};
     size_t at = 0;
     for (uint32_t seq = 0; at < since->n; seq++) {
         struct record r;
@@ -86,7 +90,8 @@ static int write_since(struct rewrite *rw, const struct buf *since)
             return rc;
         at += (size_t)len;
     }
-    return write_synced(rw, &b);
+    int rc = encode_one(&en, &witness);
+    return rc < 0 ? rc : write_synced(rw, &b);
 }
 
 /* Renames the new file over the old one if nothing was appended that it lacks: 1; if something was,
@@ -115,6 +120,7 @@ static int switch_locked(struct rewrite *rw, struct buf *ret_since)
     j->salt = rw->pos.salt;
     j->seq = rw->pos.seq;
     j->end = rw->end;
+    j->needed = rw->end;
     j->durable = 0; // until the new name is durable
     j->epoch++;
     j->syncing = true;
@@ -144,7 +150,7 @@ static void finish(struct rewrite *rw, int rc, bool switched)
     if (switched) {
         j->syncing = false;
         j->settled = j->epoch;
-        j->durable = rw->synced;
+        j->durable = rw->end;
         j->fresh_name = false;
         if (rc < 0 && !j->eno)
             j->eno = rc; // either file may be the one after a power cut

@@ -71,6 +71,7 @@ static int create_file(struct journal *j, const struct record *open_rec)
     if (rc == 0)
         rc = io_write_all(j->io, j->fd, b.p, b.n, 0);
     j->end = b.n;
+    j->needed = b.n;
     j->seq = 1;
     return rc;
 }
@@ -248,6 +249,7 @@ static int open_file(struct journal *j, const char *path, struct journal_report 
     j->salt = rd.pos.salt;
     j->seq = rd.pos.seq;
     j->end = rd.at;
+    j->needed = rd.at;
     j->durable = rd.at;
     return 0;
 }
@@ -342,6 +344,7 @@ static int append_locked(struct journal *j, const struct record *recs, size_t n)
         return rc;
     }
     j->end += b.n;
+    j->needed = j->end;
     j->seq += (uint32_t)n;
     remember_locked(j, recs, n);
     for (size_t i = 0; i < n && rc == 0; i++)
@@ -365,7 +368,7 @@ static bool begin_sync_locked(struct journal *j)
 {
     ASSERT_HELD(&j->lock);
     uint64_t epoch = j->epoch;
-    uint64_t target = j->end;
+    uint64_t target = j->needed;
     for (;;) {
         // A compaction that began later has taken over and synced what we wait for.
         if (j->eno || j->settled > epoch)
@@ -378,6 +381,25 @@ static bool begin_sync_locked(struct journal *j)
     }
     j->syncing = true;
     return true;
+}
+
+/* A witness behind what was just synced, unless a record follows already. Not synced itself, and
+ * not missed if it cannot be written. */
+static void vouch_locked(struct journal *j)
+{
+    ASSERT_HELD(&j->lock);
+    if (j->end != j->durable)
+        return;
+    CLEANUP_BUF struct buf b = BUF_INIT(RECORD_PAYLOAD_MAX);
+    struct record mark = {.type = RECORD_SYNCED, .optional = true};
+    if (encode_locked(j, &mark, 1, &b) < 0)
+        return;
+    if (io_write_all(j->io, j->fd, b.p, b.n, j->end) < 0) {
+        (void)j->io->ops->truncate(j->io, j->fd, j->end);
+        return;
+    }
+    j->end += b.n;
+    j->seq++;
 }
 
 static int sync_file(struct journal *j)
@@ -402,6 +424,7 @@ static int sync_file(struct journal *j)
     if (rc == 0) {
         j->durable = upto;
         j->fresh_name = false;
+        vouch_locked(j);
     } else {
         j->eno = rc;
     }

@@ -26,6 +26,7 @@ struct journal {
     uint64_t salt;
     uint32_t seq;     /* number of the next record */
     uint64_t end;     /* length of the file */
+    uint64_t needed;  /* end of the last record that says something */
     uint64_t durable; /* so much of it is synced */
     uint64_t epoch;   /* how often the file was replaced */
     uint64_t settled; /* the last of those that cannot be undone by a power cut */

@@ -163,6 +163,7 @@ static const struct layout layouts[] = {
                          .fields = {STR(conflict.etag, RECORD_ETAG_MAX),
                                     STR(conflict.upload_id, RECORD_UPLOAD_ID_MAX),
                                     TIME(conflict.modified_s), TIME(conflict.server_s)}},
+    [RECORD_SYNCED] = {.name = "SYNCED", .fields = {{0}}},
 };
 
 static const struct layout *layout_of(unsigned type)

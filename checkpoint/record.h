@@ -39,8 +39,9 @@
  *             After a power cut any bytes that were not synced may be missing or wrong: a torn
  *             tail, ignored, nothing was promised by it. If however a valid record stands further
  *             on whose `durable` lies beyond the bad place, the bad bytes had been synced: they
- *             rotted, and record_damaged() says so. The last synced record of a file has no
- *             witness behind it; if it rots, the file is read as if it had not been written.
+ *             rotted, and record_damaged() says so. So that the last record has such a witness
+ *             too, a SYNCED record follows a sync and a compaction (itself not synced).
+ *             Assumed of the disk: writing behind the synced bytes of a sector does not hurt them.
  *
  * Errors      -ENODATA the bytes end (nothing, or less than a whole); -EBADMSG they are wrong;
  *             -EPROTONOSUPPORT they are of a newer version; -EMSGSIZE, -EINVAL on encoding.
@@ -98,7 +99,8 @@ enum record_type {
     RECORD_PAUSED = 21,
     RECORD_RESUMED = 22,  /* goes on: ends PAUSED, FAILED, INTERRUPTED and CONFLICT */
     RECORD_CONFLICT = 23, /* somebody else's object stands there */
-    RECORD_STALE = 24     /* an upload is not used any more and is to be aborted */
+    RECORD_STALE = 24,    /* an upload is not used any more and is to be aborted */
+    RECORD_SYNCED = 25    /* says nothing: its `durable` vouches for what stands before it */
 };
 
 /* When is a success a success: design, promise 1. */

@@ -478,6 +478,11 @@ static int fold_conflict(struct journal_state *s, const struct record *r)
     return 0;
 }
 
+static int fold_nothing(struct journal_state *s, const struct record *r)
+{
+    return 0;
+}
+
 typedef int fold_fn(struct journal_state *s, const struct record *r);
 
 static fold_fn *const folds[] = {
@@ -505,6 +510,7 @@ static fold_fn *const folds[] = {
     [RECORD_RESUMED] = fold_resumed,
     [RECORD_CONFLICT] = fold_conflict,
     [RECORD_STALE] = fold_stale,
+    [RECORD_SYNCED] = fold_nothing,
 };
 
 static int check_place(uint32_t part_no, uint32_t generation, uint64_t offset, uint64_t size)

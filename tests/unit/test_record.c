@@ -155,6 +155,7 @@ static struct record sample(enum record_type type)
     case RECORD_PAUSED:
     case RECORD_RESUMED:
     case RECORD_REOPENED:
+    case RECORD_SYNCED:
         break;
     }
     return r;
@@ -163,7 +164,7 @@ static struct record sample(enum record_type type)
 // decode(encode(r)) encodes to the same bytes again.
 static void every_type_round_trips(void **state)
 {
-    for (unsigned type = RECORD_OPEN; type <= RECORD_STALE; type++) {
+    for (unsigned type = RECORD_OPEN; type <= RECORD_SYNCED; type++) {
         struct record r = sample(type);
         struct record back;
         struct buf b = BUF_INIT(1 << 20);
@@ -182,7 +183,7 @@ static void every_type_round_trips(void **state)
 
 static void every_bit_flip_is_seen(void **state)
 {
-    for (unsigned type = RECORD_OPEN; type <= RECORD_STALE; type++) {
+    for (unsigned type = RECORD_OPEN; type <= RECORD_SYNCED; type++) {
         struct record r = sample(type);
         struct record back;
         struct buf b = BUF_INIT(1 << 20);
