@@ -60,8 +60,8 @@ ssize_t xattr_set_list(const struct xattr_set *set, void *out, size_t size);
 int xattr_set_encode(const struct xattr_set *set, char **ret);
 
 /* Replaces *set by what `text` states. Entries that are no string, no base64 or have an impossible
- * name are left out; of two with one name the last holds. -EINVAL: not a JSON object (or longer
- * than 64 KiB, or nested); -ENOSPC: more than XATTR_WIRE_MAX; -ENOMEM: *set is then unchanged. */
+ * name are left out; of two with one name the last holds. -EINVAL: not a JSON object, or longer
+ * than 64 KiB; -ENOSPC: more than XATTR_WIRE_MAX; -ENOMEM. *set is then unchanged. */
 int xattr_set_decode(struct xattr_set *set, const char *text);
 
 #endif
