@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -331,4 +332,24 @@ int attr_to_props(const struct posix_attr *attr, struct obs_props *props)
     if (rc == 0 && (S_ISCHR(attr->mode) || S_ISBLK(attr->mode)))
         rc = set_number(props, "rdev", attr->rdev);
     return rc;
+}
+
+void attr_drop_times(struct obs_props *props)
+{
+    static const char *const times[] = {"mtime", "atime", "ctime"};
+    size_t kept = 0;
+
+    for (size_t i = 0; i < props->n; i++) {
+        struct obs_prop *p = &props->v[i];
+        bool drop = false;
+        for (size_t k = 0; k < sizeof(times) / sizeof(*times); k++)
+            drop |= p->kind == OBS_PROP_META && strcasecmp(p->name, times[k]) == 0;
+        if (drop) {
+            free(p->name);
+            free(p->value);
+        } else {
+            props->v[kept++] = *p;
+        }
+    }
+    props->n = kept;
 }

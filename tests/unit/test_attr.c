@@ -310,6 +310,16 @@ static void test_written(void **state)
     assert_int_equal(b.ctime.tv_sec, -2);
     assert_int_equal(b.ctime.tv_nsec, 999999999);
 
+    assert_int_equal(obs_props_set(&props, OBS_PROP_RAW, "mtime", "no metadata"), 0);
+    attr_drop_times(&props);
+    assert_int_equal(props.n, 5);
+    assert_null(obs_props_get(&props, OBS_PROP_META, "mtime"));
+    assert_null(obs_props_get(&props, OBS_PROP_META, "ctime"));
+    assert_non_null(obs_props_get(&props, OBS_PROP_RAW, "mtime"));
+    assert_string_equal(obs_props_get(&props, OBS_PROP_META, "gid"), "34");
+    attr_from_props(&props, "f", 1, 7000, &defaults, &b);
+    assert_int_equal(b.atime.tv_sec, 7);
+
     a.mode = S_IFCHR | 0600;
     a.rdev = makedev(1, 3);
     assert_int_equal(attr_to_props(&a, &props), 0);
