@@ -223,7 +223,8 @@ static void take_body(struct request *r, const char *p, size_t n)
         ans_error(r, "EntityTooLarge", NULL);
         return;
     }
-    EVP_DigestUpdate(r->md5, p, n);
+    if (r->md5)
+        EVP_DigestUpdate(r->md5, p, n);
     if (r->sha256)
         EVP_DigestUpdate(r->sha256, p, n);
     int rc = 0;
