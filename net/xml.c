@@ -194,7 +194,8 @@ static int run(struct reader *r, const char *p, size_t n)
     r->parser = xmlCreatePushParserCtxt(&handlers, r, NULL, 0, NULL);
     if (!r->parser)
         return -ENOMEM;
-    xmlCtxtUseOptions(r->parser, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlCtxtUseOptions(r->parser, XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+                                     XML_PARSE_IGNORE_ENC);
 
     int bad = 0;
     for (size_t done = 0; done < n && r->rc == 0 && !bad; done += CHUNK_BYTES) {
@@ -211,6 +212,17 @@ static int run(struct reader *r, const char *p, size_t n)
     return r->rc;
 }
 
+/* The library guesses UTF-16 and others from the first bytes, and prints what it cannot convert to
+ * stderr. The service sends UTF-8 only. */
+static bool is_utf8_document(const char *p, size_t n)
+{
+    if (n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) {
+        p += 3;
+        n -= 3;
+    }
+    return n > 0 && strchr("< \t\r\n", p[0]) && !memchr(p, 0, n);
+}
+
 int xml_read(const void *p, size_t n, const struct xml_handler *handler, void *arg,
              struct xml_fault *fault, struct err *err)
 {
@@ -223,6 +235,8 @@ int xml_read(const void *p, size_t n, const struct xml_handler *handler, void *a
     *r.fault = (struct xml_fault){0};
     if (n > XML_BODY_MAX)
         return err_set(err, -EBADMSG, "the answer is longer than %d bytes", XML_BODY_MAX);
+    if (!is_utf8_document(p, n))
+        return err_set(err, -EBADMSG, "the answer is not XML in UTF-8");
     int rc = run(&r, p, n);
     buf_done(&r.text);
     if (rc == -ENOMEM)
