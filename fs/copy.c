@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies on the server; see copy.h.
+#include "fs/copy.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/options.h"
+#include "fs/request.h"
+#include "net/base/log.h"
+#include "net/digest.h"
+
+/* Parts of a copied object: large enough for 48.8 TB in 10,000 parts, small enough to run side by
+ * side. */
+#define COPY_PART ((uint64_t)1 << 30)
+
+static int check_size(struct fs *fs, const struct copy_object *c, const char *etag,
+                      struct intr *intr)
+{
+    unsigned char md5[DIGEST_MD5_SIZE];
+    if (!c->encrypted && etag_md5(c->etag, md5) == 0 && etag_md5(etag, md5) == 0) {
+        if (etag_equal(c->etag, etag))
+            return 0;
+        log_error(fs->log, "copy", "'%s' to '%s': the copy's ETag is %s, not %s", c->from, c->to,
+                  etag, c->etag);
+        return -EIO;
+    }
+    struct obs_call head = {.op = OBS_HEAD, .key = c->to};
+    int rc = request_run_locked(fs, &head, intr, "copy");
+    if (rc == 0 && head.object.size != c->size) {
+        log_error(fs->log, "copy", "'%s' to '%s': the copy has another size", c->from, c->to);
+        rc = -EIO;
+    }
+    obs_call_clear(&head);
+    return rc;
+}
+
+static int copy_single(struct fs *fs, const struct copy_object *c, struct intr *intr,
+                       char ret_etag[OBS_ETAG_MAX])
+{
+    struct obs_call call = {
+        .op = OBS_COPY, .key = c->to, .source_key = c->from, .if_match = c->etag};
+    int rc = request_run_locked(fs, &call, intr, "copy");
+    if (rc < 0 && call.err.cls == ERR_CONFLICT)
+        rc = -ESTALE;
+    if (rc == 0)
+        (void)snprintf(ret_etag, OBS_ETAG_MAX, "%s", call.object.etag);
+    obs_call_clear(&call);
+    return rc;
+}
+
+struct part_copy {
+    const struct copy_object *c;
+    char upload_id[OBS_UPLOAD_ID_MAX];
+    struct obs_part *parts;
+    size_t n;
+    uint64_t part_size;
+};
+
+static int next_part(void *arg, size_t i, struct obs_call *call)
+{
+    struct part_copy *pc = arg;
+    if (i == pc->n)
+        return 1;
+    uint64_t off = i * pc->part_size;
+    uint64_t left = pc->c->size - off;
+    *call = (struct obs_call){.op = OBS_MP_COPY_PART,
+                              .key = pc->c->to,
+                              .source_key = pc->c->from,
+                              .if_match = pc->c->etag,
+                              .upload_id = pc->upload_id,
+                              .part_no = (uint32_t)i + 1,
+                              .offset = off,
+                              .length = left < pc->part_size ? left : pc->part_size};
+    pc->parts[i] = (struct obs_part){.part_no = call->part_no, .size = call->length};
+    return 0;
+}
+
+static int end_part(void *arg, size_t i, struct obs_call *call)
+{
+    struct part_copy *pc = arg;
+    if (call->err.eno)
+        return call->err.cls == ERR_CONFLICT ? -ESTALE : call->err.eno;
+    memcpy(pc->parts[i].etag, call->object.etag, OBS_ETAG_MAX);
+    return 0;
+}
+
+/* Runs the parts and Complete; aborts the upload if they fail. */
+static int finish_parts(struct fs *fs, struct part_copy *pc, struct intr *intr,
+                        char ret_etag[OBS_ETAG_MAX])
+{
+    const struct request_batch batch = {
+        .next = next_part, .end = end_part, .arg = pc, .width = (size_t)fs->opt->parallel};
+    int rc = request_batch_locked(fs, &batch, intr);
+    if (rc == 0) {
+        struct obs_call call = {.op = OBS_MP_COMPLETE,
+                                .key = pc->c->to,
+                                .upload_id = pc->upload_id,
+                                .complete = pc->parts,
+                                .n_complete = pc->n};
+        rc = request_run_locked(fs, &call, intr, "copy");
+        if (rc == 0)
+            (void)snprintf(ret_etag, OBS_ETAG_MAX, "%s", call.object.etag);
+        obs_call_clear(&call);
+    }
+    if (rc < 0) {
+        struct obs_call call = {.op = OBS_MP_ABORT, .key = pc->c->to, .upload_id = pc->upload_id};
+        (void)request_run_locked(fs, &call, NULL, "abort");
+        obs_call_clear(&call);
+    }
+    return rc;
+}
+
+static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *intr,
+                      char ret_etag[OBS_ETAG_MAX])
+{
+    struct part_copy pc = {.c = c, .part_size = COPY_PART};
+    while (c->size > pc.part_size * PLAN_PARTS_MAX)
+        pc.part_size *= 2;
+    pc.n = (size_t)((c->size + pc.part_size - 1) / pc.part_size);
+    pc.parts = calloc(pc.n, sizeof(*pc.parts));
+    if (!pc.parts)
+        return -ENOMEM;
+
+    /* The new upload gets the properties that the source has at this moment. */
+    struct obs_call head = {.op = OBS_HEAD, .key = c->from};
+    int rc = request_run_locked(fs, &head, intr, "copy");
+    if (rc == 0 && !etag_equal(head.object.etag, c->etag))
+        rc = -ESTALE;
+    struct obs_call start = {.op = OBS_MP_INITIATE, .key = c->to, .props = &head.object.props};
+    if (rc == 0)
+        rc = request_run_locked(fs, &start, intr, "copy");
+    if (rc == 0) {
+        (void)snprintf(pc.upload_id, sizeof(pc.upload_id), "%s", start.upload_id_out);
+        rc = finish_parts(fs, &pc, intr, ret_etag);
+    }
+    obs_call_clear(&start);
+    obs_call_clear(&head);
+    free(pc.parts);
+    return rc;
+}
+
+int copy_object_locked(struct fs *fs, const struct copy_object *c, struct intr *intr,
+                       char ret_etag[OBS_ETAG_MAX])
+{
+    int rc = c->size <= COPY_MAX ? copy_single(fs, c, intr, ret_etag)
+                                 : copy_parts(fs, c, intr, ret_etag);
+    return rc < 0 ? rc : check_size(fs, c, ret_etag, intr);
+}

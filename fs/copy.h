@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/* copy - copies on the server
+ *
+ * Role        Copies one object to another key without moving bytes through this machine: one
+ * request up to COPY_MAX, above that a multipart upload of copied parts. Checks      A copy counts
+ * only when the answer has an ETag (net/obs.h). Where both ETags are plain MD5s they must be equal;
+ * otherwise the size of the new object is asked for (decision on opaque ETags).
+ */
+#ifndef OBSM_FS_COPY_H
+#define OBSM_FS_COPY_H
+
+#include "fs/fs.h"
+#include "net/obs.h"
+
+/* One CopyObject takes at most 5 GiB (OBS API: copying an object). */
+#define COPY_MAX ((uint64_t)5 << 30)
+
+struct copy_object {
+    const char *from;
+    const char *etag; /* of the source: another version is refused (-ESTALE) */
+    uint64_t size;
+    const char *to;
+    bool encrypted; /* ETags cannot be compared */
+};
+
+/* Copies with metadata; ret_etag gets the new object's ETag. Drops the lock while it waits. */
+int copy_object_locked(struct fs *fs, const struct copy_object *c, struct intr *intr,
+                       char ret_etag[OBS_ETAG_MAX]);
+
+#endif

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a mount's core; see mount.h.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "checkpoint/store.h"
+#include "fs/fetch.h"
+#include "fs/fs.h"
+#include "fs/hold.h"
+#include "fs/inode.h"
+#include "fs/meta.h"
+#include "fs/mime.h"
+#include "fs/mount.h"
+#include "fs/options.h"
+#include "fs/publish.h"
+#include "fs/staged.h"
+#include "fs/timer.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+#include "net/cred.h"
+#include "net/engine.h"
+#include "net/obs.h"
+
+/* The first request is not repeated for retry_time: who mounts waits for it. */
+enum { PROBE_MS = 5000 };
+
+static int make_client(struct fs *fs, struct err *err)
+{
+    const struct options *opt = fs->opt;
+    const struct cred_config cred = {.file = opt->credential_file, .env = !opt->credential_file};
+    int rc = cred_source_new(&cred, &fs->cred, err);
+    if (rc < 0)
+        return rc;
+
+    const struct engine_config engine = {
+        .parallel = (unsigned)opt->parallel,
+        .ca_file = opt->ca_file,
+        .connect_ms = opt->connect_timeout,
+        .stall_ms = opt->stall_timeout,
+        .give_up_ms = opt->retry_time,
+        .log = fs->log,
+    };
+    rc = engine_new(&engine, &fs->engine, err);
+    if (rc < 0)
+        return rc;
+
+    const struct obs_config obs = {
+        .endpoint = opt->endpoint,
+        .bucket = opt->bucket,
+        .region = opt->region,
+        .dialect = (enum obs_dialect)opt->dialect,
+        .path_style = opt->path_style,
+        .connect_ms = opt->connect_timeout,
+        .stall_ms = opt->stall_timeout,
+        .retry_ms = opt->retry_time,
+        .extra_headers = (const char *const *)opt->header.v,
+    };
+    return obs_new(&obs, fs->engine, fs->cred, fs->log, &fs->obs, err);
+}
+
+/* Lists one key: that needs the endpoint, the clock, the key, the bucket and the right to list. */
+static int probe(struct fs *fs, struct err *err)
+{
+    struct obs_call call = {.op = OBS_LIST,
+                            .prefix = fs->prefix,
+                            .max_keys = 1,
+                            .urgent = true,
+                            .give_up_ms = PROBE_MS};
+    int rc = obs_run(fs->obs, &call, NULL);
+    if (rc < 0) {
+        *err = call.err;
+        err_prefix(err, "bucket '%s' at %s", fs->opt->bucket, fs->opt->endpoint);
+    }
+    obs_call_clear(&call);
+    return rc;
+}
+
+static int open_state(struct fs *fs, struct err *err)
+{
+    const struct options *opt = fs->opt;
+    const struct store_params params = {.state_dir = opt->state_dir,
+                                        .endpoint = opt->endpoint,
+                                        .bucket = opt->bucket,
+                                        .prefix = opt->prefix,
+                                        .read_only = opt->ro};
+    return store_open(&params, &fs->store, err);
+}
+
+static int make_parts(struct fs *fs, struct err *err)
+{
+    const struct options *opt = fs->opt;
+    int rc = plan_init(&fs->plan, (enum obs_dialect)opt->dialect, opt->part_size, 0, err);
+    if (rc < 0)
+        return rc;
+    rc = mime_load(opt->mime_types, &fs->mime, err);
+    if (rc == -ENOMEM)
+        return rc;
+    if (rc < 0) {
+        log_err(fs->log, LOG_LEVEL_WARNING, "mount", err, "content types");
+        rc = mime_parse("", 0, &fs->mime);
+    }
+    fs->prefix = strdup(opt->prefix);
+    if (rc < 0 || !fs->prefix)
+        return err_set(err, -ENOMEM, "out of memory");
+
+    const struct fetch_config fetch = {.source = fetch_source_obs(fs->obs),
+                                       .memory_max = opt->memory_max,
+                                       .parallel = (unsigned)opt->parallel,
+                                       .give_up_ms = FS_META_GIVE_UP_MS,
+                                       .log = fs->log};
+    rc = fetch_new(&fetch, &fs->fetch);
+    if (rc == 0)
+        rc = inode_table_init(fs);
+    return rc < 0 ? err_set(err, rc, "%s", err_text(rc)) : 0;
+}
+
+int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struct err *err)
+{
+    struct fs *fs = calloc(1, sizeof(*fs));
+    if (!fs)
+        return err_set(err, -ENOMEM, "out of memory");
+    fs->opt = opt;
+    fs->log = log;
+    fs->start_s = clock_real().tv_sec;
+    lock_init(&fs->lock);
+    lock_cond_init(&fs->timer_wake);
+
+    int rc = make_client(fs, err);
+    if (rc == 0)
+        rc = make_parts(fs, err);
+    if (rc == 0)
+        rc = probe(fs, err);
+    if (rc == 0)
+        rc = open_state(fs, err);
+    if (rc < 0) {
+        fs_free(fs);
+        return rc;
+    }
+    *ret_fs = fs;
+    return 0;
+}
+
+int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
+{
+    int rc = timer_start(fs);
+    return rc < 0 ? err_set(err, rc, "cannot start a thread: %s", err_text(rc)) : 0;
+}
+
+/* Everything that was closed goes out now: what is held, gathered, or failed before. */
+static void send_rest(struct fs *fs)
+{
+    (void)hold_run_locked(fs, clock_ms(), true);
+    (void)meta_run_locked(fs, clock_ms(), true);
+    for (struct staged *st = fs->staged, *next; st; st = next) {
+        next = st->next;
+        if (st->state == STAGED_OPEN && staged_dirty(st) && !st->inode->nwriters &&
+            !st->interrupted)
+            (void)publish_locked(fs, st->inode, NULL);
+    }
+}
+
+void fs_stop(struct fs *fs, int64_t limit_ms)
+{
+    timer_stop(fs);
+    fs_lock(fs);
+    fs->stopping = true;
+    send_rest(fs);
+    int rc = 0;
+    if (publish_busy_locked(fs))
+        rc = fs_wait_locked(fs, &fs->idle, NULL, limit_ms);
+    for (struct staged *st = fs->staged; st; st = st->next) {
+        char path[256];
+        inode_path_locked(st->inode, path, sizeof(path));
+        if (staged_dirty(st) && st->inode->parent)
+            log_error(fs->log, "unmount", "'%s' is not stored: %s", path,
+                      rc == -ETIMEDOUT ? "no time was left" : err_text(st->inode->error.eno));
+    }
+    fs_unlock(fs);
+    engine_stop(fs->engine, 0);
+}
+
+void fs_free(struct fs *fs)
+{
+    if (!fs)
+        return;
+    if (fs->engine)
+        engine_stop(fs->engine, 0);
+    fs_lock(fs);
+    while (fs->staged)
+        staged_drop_locked(fs, fs->staged->inode, -ECANCELED);
+    fs_unlock(fs);
+    inode_table_done(fs);
+    fetch_free(fs->fetch);
+    obs_free(fs->obs);
+    engine_free(fs->engine);
+    cred_source_free(fs->cred);
+    mime_free(fs->mime);
+    plan_done(&fs->plan);
+    store_close(fs->store);
+    free(fs->prefix);
+    pthread_cond_destroy(&fs->timer_wake);
+    lock_done(&fs->lock);
+    free(fs);
+}

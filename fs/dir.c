@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// Look-ups and attributes; see dir.h. Listings are in listing.c.
+#include "fs/dir.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/listing.h"
+#include "fs/options.h"
+#include "fs/staged.h"
+#include "net/base/clock.h"
+
+/* State of ours that no answer of the service overrides. */
+static bool is_ours(const struct inode *inode)
+{
+    return inode->state == INODE_LOCAL || inode->staged || inode->moving;
+}
+
+static bool is_fresh(const struct fs *fs, const struct inode *inode, int64_t now)
+{
+    return inode->is_root || is_ours(inode) || inode->seen_ms + fs->opt->meta_ttl > now;
+}
+
+bool dir_listed_locked(const struct fs *fs, const struct inode *dir)
+{
+    return dir->list_start_ms && dir->list_end_ms + fs->opt->meta_ttl > clock_ms();
+}
+
+void dir_set_empty_locked(struct inode *dir)
+{
+    dir->list_start_ms = dir->list_end_ms = clock_ms();
+    dir->list_pages = 1;
+}
+
+int64_t dir_valid_ms_locked(const struct fs *fs, const struct inode *dir, const struct inode *inode)
+{
+    int64_t now = clock_ms();
+    int64_t until = dir->list_start_ms ? dir->list_end_ms + fs->opt->meta_ttl : 0;
+    if (inode && is_ours(inode))
+        until = now + fs->opt->meta_ttl;
+    else if (inode && inode->seen_ms + fs->opt->meta_ttl > until)
+        until = inode->seen_ms + fs->opt->meta_ttl;
+    return until > now ? until - now : 0;
+}
+
+struct attr_call {
+    struct obs_call call;
+    struct fs *fs;
+    struct inode *inode; /* pinned */
+    bool ahead;
+    char key[OBS_KEY_MAX + 1];
+};
+
+int dir_take_object_locked(struct fs *fs, struct inode *inode, const struct obs_object *object)
+{
+    bool same = inode->is_dir || (inode->etag && strcmp(inode->etag, object->etag) == 0 &&
+                                  inode->stored_size == object->size);
+    if (!same) {
+        bool referenced = inode->nlookup || inode->nopen;
+        if (referenced && inode->attr_known)
+            return -ESTALE;
+        int rc = inode_set_version_locked(inode, object->etag, object->size, object->mtime_ms);
+        if (rc < 0)
+            return rc;
+    }
+    if (!inode->meta_dirty && !inode->meta_sending) {
+        int rc = inode_set_object_locked(fs, inode, object);
+        if (rc < 0)
+            return rc;
+    }
+    inode->encrypted = object->encrypted;
+    inode->remote_ms = object->mtime_ms;
+    inode->implicit = false;
+    inode->attr_known = true;
+    inode->seen_ms = clock_ms();
+    return 0;
+}
+
+/* The object of a known name is gone, or became another one. */
+static void lose_name(struct fs *fs, struct inode *inode, bool gone)
+{
+    struct inode *dir = inode->parent;
+    if (!dir)
+        return;
+    if (gone) {
+        inode_tombstone_locked(fs, dir, inode->name);
+    } else {
+        inode_detach_locked(fs, inode);
+        dir->list_start_ms = 0;
+    }
+}
+
+static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call *call)
+{
+    int rc = call->err.eno;
+    if (is_ours(inode) && inode->attr_known)
+        return 0;
+    if (rc == 0)
+        rc = dir_take_object_locked(fs, inode, &call->object);
+    else if (rc == -ENOENT && inode->is_dir)
+        rc = inode_set_implicit_locked(fs, inode);
+    else if (rc == -ENOENT && !is_ours(inode))
+        rc = -ESTALE;
+    if (rc == -ESTALE)
+        lose_name(fs, inode, call->err.eno == -ENOENT);
+    return rc;
+}
+
+static void attr_done(struct obs_call *call)
+{
+    struct attr_call *a = call->arg;
+    struct fs *fs = a->fs;
+    struct inode *inode = a->inode;
+
+    fs_lock(fs);
+    inode->attr_fetching = false;
+    int rc = take_attr_answer(fs, inode, call);
+    waitlist_finish_locked(fs, &inode->attr_waiters, rc);
+    if (a->ahead && inode->parent) {
+        inode->parent->prefetching--;
+        listing_prefetch_locked(fs, inode->parent);
+    }
+    inode_unpin_locked(fs, inode);
+    fs_unlock(fs);
+    obs_call_clear(call);
+    free(a);
+}
+
+int dir_fetch_attr_locked(struct fs *fs, struct inode *inode, bool ahead)
+{
+    if (inode->attr_fetching)
+        return 0;
+    struct attr_call *a = calloc(1, sizeof(*a));
+    if (!a)
+        return -ENOMEM;
+    int rc = inode_key_locked(fs, inode, a->key);
+    if (rc < 0) {
+        free(a);
+        return rc;
+    }
+    a->fs = fs;
+    a->inode = inode;
+    a->ahead = ahead;
+    a->call = (struct obs_call){.op = OBS_HEAD,
+                                .key = a->key,
+                                .urgent = !ahead,
+                                .give_up_ms = FS_META_GIVE_UP_MS,
+                                .done = attr_done,
+                                .arg = a};
+    inode_pin_locked(inode);
+    inode->attr_fetching = true;
+    if (ahead)
+        inode->parent->prefetching++;
+    obs_submit(fs->obs, &a->call);
+    return 0;
+}
+
+int dir_attr_locked(struct fs *fs, struct inode *inode, int64_t max_age_ms, struct intr *intr)
+{
+    if (inode->attr_known && (inode->is_root || is_ours(inode) ||
+                              inode->seen_ms + max_age_ms > clock_ms() || (inode->parent == NULL)))
+        return 0;
+    if (!inode->parent && !inode->is_root)
+        return -ESTALE;
+
+    int rc = dir_fetch_attr_locked(fs, inode, false);
+    if (rc < 0)
+        return rc;
+    inode_pin_locked(inode);
+    rc = fs_wait_locked(fs, &inode->attr_waiters, intr, -1);
+    inode_unpin_locked(fs, inode);
+    return rc;
+}
+
+/* Is a look-up of one more name in `dir` the sign that somebody goes through it? */
+static bool should_list(const struct fs *fs, struct inode *dir, int64_t now)
+{
+    if (now - dir->lookups_ms > fs->opt->meta_ttl) {
+        dir->lookups_ms = now;
+        dir->lookups = 0;
+    }
+    return ++dir->lookups >= 2 && dir->list_pages <= DIR_PAGES_MAX;
+}
+
+/* Brings what is known of (dir, name) up to date; the caller looks again. */
+static int ask_for_name(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
+{
+    if (dir->listing)
+        return fs_wait_locked(fs, &dir->list_waiters, intr, -1);
+    if (should_list(fs, dir, clock_ms()))
+        return dir_list_locked(fs, dir, intr);
+    return listing_one_name_locked(fs, dir, name, intr);
+}
+
+/* A look-up that needs attributes: the second one in a listed directory starts to fetch ahead. */
+static int attr_for_lookup(struct fs *fs, struct inode *dir, struct inode *inode, struct intr *intr)
+{
+    if (dir_listed_locked(fs, dir) && ++dir->stats == 2 && !dir->prefetch_at)
+        listing_prefetch_start_locked(fs, dir);
+    return dir_attr_locked(fs, inode, INT64_MAX / 2, intr);
+}
+
+int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr,
+                      struct inode **ret)
+{
+    bool asked = false;
+    for (unsigned tries = 0; tries < 8; tries++) {
+        struct inode *inode = inode_child_locked(dir, name);
+        bool known = inode ? is_fresh(fs, inode, clock_ms()) || dir_listed_locked(fs, dir)
+                           : dir_listed_locked(fs, dir);
+        int rc;
+        if (!known && !(asked && inode)) {
+            rc = ask_for_name(fs, dir, name, intr);
+            asked = true;
+        } else if (!inode || inode->state == INODE_GONE) {
+            return -ENOENT;
+        } else if (!inode->attr_known) {
+            rc = attr_for_lookup(fs, dir, inode, intr);
+        } else {
+            *ret = inode;
+            return 0;
+        }
+        if (rc < 0 && rc != -ESTALE)
+            return rc;
+    }
+    return -EAGAIN;
+}
+
+int dir_has_entries_locked(struct fs *fs, struct inode *dir, struct intr *intr)
+{
+    for (struct inode *c = dir->children; c; c = c->hh.next) {
+        if (is_ours(c) && c->state != INODE_GONE)
+            return 1;
+    }
+    if (!dir_listed_locked(fs, dir)) {
+        int rc = dir_list_locked(fs, dir, intr);
+        if (rc < 0)
+            return rc;
+    }
+    for (struct inode *c = dir->children; c; c = c->hh.next) {
+        if (c->state != INODE_GONE)
+            return 1;
+    }
+    return 0;
+}
+
+void dir_refresh_locked(struct fs *fs, struct inode *dir)
+{
+    dir->list_start_ms = 0;
+    dir->seen_ms = 0;
+    for (struct inode *c = dir->children; c; c = c->hh.next) {
+        c->seen_ms = 0;
+        if (c->is_dir)
+            dir_refresh_locked(fs, c);
+    }
+}

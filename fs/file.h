@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/* file - open files: handles, writing, closing, truncating
+ *
+ * Role        What open, write, flush, fsync, release, truncate and fallocate mean for staged
+ * files.
+ *
+ * Publishing  flush is not close: it publishes only if the handle was written since its last flush,
+ * and not when another process than the opener flushes while the opener lives. A handle that was
+ * only created or truncated is published when it is released. fsync publishes what is there. Killed
+ * A flush of a process that a signal is killing publishes nothing: the half-written content is
+ *             dropped with the last handle, the name shows the stored version.
+ * Held        see fs/hold.h.
+ * Errors      A failure that happened in the background is told once to each handle that was open
+ * then, by its next write, flush or fsync.
+ */
+#ifndef OBSM_FS_FILE_H
+#define OBSM_FS_FILE_H
+
+#include "fs/inode.h"
+
+struct fetch_stream;
+
+struct handle {
+    struct inode *inode;
+    bool readable, writable;
+    bool wrote;   /* since the last flush */
+    bool changed; /* written, truncated or created, not known to be published since */
+    pid_t opener; /* process; 0: unknown */
+    uint64_t opener_start;
+    uint32_t error_seen;
+    struct fetch_stream *stream; /* reading of the stored version `stream_of` */
+    struct fetch_file *stream_of;
+};
+
+/* Opens. `tid` is the calling thread. -ESTALE: the object is another one now, the kernel looks up
+ * again. The lock is dropped while requests run. */
+int file_open_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid, struct intr *intr,
+                     struct handle **ret);
+
+/* The handle of a file that was created a moment ago. */
+int file_opened_new_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid,
+                           struct handle **ret);
+
+/* Steps of a write around the copying of the bytes to *ret_fd. begin may wait. */
+int file_write_begin_locked(struct fs *fs, struct handle *h, uint64_t off, uint64_t n,
+                            struct intr *intr, int *ret_fd);
+void file_write_end_locked(struct fs *fs, struct handle *h, uint64_t off, uint64_t n, bool failed);
+
+/* 0 or -errno: done; -EINPROGRESS: `w` will be finished. */
+int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signal,
+                      struct waiter *w);
+int file_fsync_locked(struct fs *fs, struct inode *inode, struct handle *h, struct waiter *w);
+
+/* The error of a flush or fsync was told: not again. */
+void file_error_told_locked(struct handle *h);
+
+/* Frees the handle; what is unpublished is published in the background. */
+void file_release_locked(struct fs *fs, struct handle *h);
+
+/* Changes the length; without a handle it is published at once and awaited. */
+int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, uint64_t size,
+                         struct intr *intr);
+
+/* fallocate(2): mode 0, KEEP_SIZE, PUNCH_HOLE and ZERO_RANGE; -EOPNOTSUPP for others. */
+int file_fallocate_locked(struct fs *fs, struct handle *h, int mode, uint64_t off, uint64_t n,
+                          struct intr *intr);
+
+/* Publishes the inode and waits. */
+int file_publish_wait_locked(struct fs *fs, struct inode *inode, struct intr *intr,
+                             int64_t limit_ms);
+
+/* The read cache of the stored version. */
+int file_fetch_locked(struct fs *fs, struct inode *inode, struct fetch_file **ret);
+
+#endif

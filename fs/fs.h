@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/* fs - one mount: what its modules share
+ *
+ * Role        The core of the driver, free of FUSE types: the inode table, staged files,
+ * publishing, the name space. The FUSE adapters (fs/ops*.c) decode a request, call the core, and
+ * reply.
+ *
+ * Threads     FUSE workers   call the core; may block in a metadata request (lookup, mkdir,
+ * rename). engine threads run the done() of requests: short, never blocking. write-back     one
+ * thread with all timers of the mount (fs/timer.h).
+ *
+ * Lock order  top is taken first; nobody takes an upper lock while holding a lower one.
+ *               fs->lock            inode table, inodes, staged files, handles: everything in fs/
+ *               fetch               the read cache (fs/fetch.h)
+ *               engine              the submit queue of net/
+ *               journal             checkpoint/
+ *               intr                a waiter (net/base/intr.h)
+ *               log
+ *             No lock is held across a network wait, a disk sync, a reply to the kernel or a
+ * call-back. Functions whose name ends in _locked need fs->lock; those that may drop it on the way
+ * say so.
+ *
+ * Waiting     A `struct waiter` stands in a list of what it waits for. Whoever makes that come true
+ * calls waiters_finish_locked(); the call-backs run in fs_unlock(), after the lock was dropped, so
+ *             that no code of ours runs a reply under the lock. Exactly one of "finished" and
+ *             "interrupted" wins, since both need the lock to take the waiter from its list.
+ */
+#ifndef OBSM_FS_FS_H
+#define OBSM_FS_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fs/mount.h"
+#include "net/base/intr.h"
+#include "net/base/lock.h"
+#include "net/plan.h"
+
+struct cred_source;
+struct engine;
+struct fetch;
+struct inode;
+struct log;
+struct mime;
+struct obs;
+struct options;
+struct staged;
+struct store;
+
+/* A metadata request that fails is repeated for so long; a user waits for it. */
+enum { FS_META_GIVE_UP_MS = 60000 };
+
+struct waiter;
+typedef void waiter_fn(struct waiter *w, int result);
+
+struct waiter {
+    waiter_fn *fn;       /* called once, without fs->lock, on any thread */
+    struct waitlist *on; /* the list that it stands in, or NULL */
+    struct waiter *next, *prev;
+    uint64_t target; /* what it waits for, if the list counts (a generation) */
+    int result;
+};
+
+struct waitlist {
+    struct waiter *head, *tail;
+};
+
+struct fs {
+    /* constant after fs_new() */
+    const struct options *opt;
+    struct log *log;
+    struct cred_source *cred;
+    struct engine *engine;
+    struct obs *obs;
+    struct fetch *fetch;
+    struct mime *mime;
+    struct plan plan;    /* where parts begin and end; never marked */
+    char *prefix;        /* of every key of the mount: "" or "a/b/" */
+    struct store *store; /* the state directory: staging files are made in it */
+    int64_t start_s;     /* real time of the mount, seconds */
+
+    struct lock lock;
+    /* below: under lock */
+    struct inode *root;
+    size_t n_inodes;
+    struct waitlist ready;  /* finished; their call-backs are due at the next fs_unlock() */
+    struct staged *staged;  /* every staged file (utlist) */
+    struct staged *sending; /* round-robin of those with parts to send (utlist) */
+    unsigned aborting;      /* uploads being aborted in the background */
+    unsigned transfers;     /* bulk transfers under way, at most opt->parallel */
+    struct inode *changed;  /* attributes gathered, not sent yet (utlist) */
+    unsigned changes_sending;
+    struct waitlist idle; /* wait until nothing is left to be stored */
+    bool stopping;
+
+    /* the timer thread */
+    pthread_t timer;
+    bool timer_runs;
+    pthread_cond_t timer_wake;
+    int64_t timer_next_ms; /* when it means to wake up */
+};
+
+void fs_lock(struct fs *fs);
+/* Drops the lock, then runs the call-backs of all finished waiters. */
+void fs_unlock(struct fs *fs);
+
+/* Puts w at the end of the list. */
+void waitlist_add_locked(struct waitlist *list, struct waiter *w);
+/* Takes w from its list, if it stands in one. */
+void waiter_remove_locked(struct waiter *w);
+/* Finishes one waiter, or all of a list, with `result`. */
+void waiter_finish_locked(struct fs *fs, struct waiter *w, int result);
+void waitlist_finish_locked(struct fs *fs, struct waitlist *list, int result);
+
+/* Blocks the calling thread until somebody finishes the list's waiter: drops the lock meanwhile and
+ * takes it again. Returns the result, or -EINTR if `intr` (initialised, may be NULL) was
+ * interrupted first, or -ETIMEDOUT after `limit_ms` (< 0: none). */
+int fs_wait_locked(struct fs *fs, struct waitlist *list, struct intr *intr, int64_t limit_ms);
+
+#endif

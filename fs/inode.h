@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+/* inode - the names that are known, and what is known of them
+ *
+ * Role        One struct per known name: what a listing, a HEAD or our own work said of it, and the
+ * state that the kernel refers to. It is name cache and inode table in one.
+ *
+ * States      GONE    the name is known not to exist (negative cache, or removed by us a moment
+ * ago) STORED  an object (or directory) of the bucket LOCAL   created here, nothing stored under
+ * this name yet
+ *
+ * Versions    The kernel's pages belong to an inode. So another version of an object (its ETag
+ * changed, and not by us) is another inode: the old one loses its name (parent NULL) and lives on
+ * for those who have it open; the name gets a new one. Without kernel references it is changed in
+ * place.
+ *
+ * Invariants  1. parent != NULL  <=>  reachable by name (the root: is_root).
+ *             2. a GONE inode has no references (nlookup, nopen and pins are 0).
+ *             3. an inode is freed when it has no references, no staged file, no children, and
+ * either no name or somebody sweeps the cache.
+ *
+ * Locking     everything under fs->lock.
+ */
+#ifndef OBSM_FS_INODE_H
+#define OBSM_FS_INODE_H
+
+#include <sys/stat.h>
+#include <uthash.h>
+
+#include "fs/attr.h"
+#include "fs/fs.h"
+#include "fs/xattr_codec.h"
+#include "net/obs.h"
+
+struct fetch_file;
+struct listing;
+
+enum inode_state { INODE_GONE, INODE_STORED, INODE_LOCAL };
+
+/* A failure that must be reported once to each handle that was open when it happened. */
+struct latched_error {
+    int eno;
+    uint32_t seq; /* 0: nothing ever happened */
+};
+
+struct inode {
+    struct inode *parent;
+    char *name;
+    UT_hash_handle hh; /* in parent->children */
+    enum inode_state state;
+    bool is_root;
+    bool is_dir;
+
+    /* references */
+    uint64_t nlookup;  /* the kernel's */
+    unsigned nopen;    /* handles */
+    unsigned nwriters; /* handles that may write */
+    unsigned pins;     /* operations under way */
+
+    /* identity */
+    uint64_t st_ino;
+    uint64_t generation;
+
+    /* what the bucket has */
+    char *etag; /* "" for a directory; NULL if nothing is stored */
+    uint64_t stored_size;
+    int64_t remote_ms;  /* Last-Modified; 0: not known (we stored it ourselves) */
+    bool encrypted;     /* its ETag is opaque */
+    int64_t seen_ms;    /* clock_ms() when state, etag and size were last confirmed */
+    int64_t changed_ms; /* clock_ms() of our own last change; an older listing does not count */
+
+    /* attributes; a directory without a marker object is `implicit` */
+    bool attr_known;
+    bool attr_fetching;
+    bool implicit;
+    struct waitlist attr_waiters;
+    struct posix_attr attr;
+    struct xattr_set xattrs;
+    bool xattrs_stored; /* the object has the metadata of xattrs, perhaps an empty set */
+    struct obs_props
+        other; /* properties of the object that are not ours: content type, foreign metadata */
+    char *link_target; /* of a symlink, once read */
+
+    /* gathered attribute changes, see fs/meta.h */
+    bool meta_dirty;
+    bool meta_sending;
+    unsigned meta_gen; /* counts changes, to see one that came while a request was under way */
+    int64_t meta_due_ms;
+    int meta_error; /* of the last refused change; told once by the next setattr or open */
+    struct waitlist meta_waiters;
+    struct inode *changed_next, *changed_prev; /* fs->changed */
+
+    /* content */
+    struct staged *staged;    /* local bytes of a file that is being changed, or NULL */
+    struct fetch_file *fetch; /* the stored version's read cache, made on demand */
+    bool kernel_has_pages;    /* an open of this version let the kernel keep pages */
+    struct latched_error error;
+    unsigned moving; /* a rename works on it: nothing is published meanwhile */
+    struct waitlist move_waiters;
+    bool excl_0600; /* created O_EXCL with mode 0600, as mkstemp does */
+    bool times_set; /* utimens was called: its times are not those of writing */
+
+    /* directories */
+    struct inode *children;  /* uthash by name, in the order of the last listing */
+    int64_t list_start_ms;   /* start of the last complete listing, 0: none */
+    int64_t list_end_ms;     /* when its last page came: valid for meta_ttl from here */
+    unsigned list_pages;     /* how many pages it took */
+    struct listing *listing; /* under way */
+    struct waitlist list_waiters;
+    unsigned lookups; /* single lookups since lookups_ms */
+    int64_t lookups_ms;
+    unsigned stats; /* attribute look-ups since the last listing, see fs/dir.h */
+    struct inode
+        *prefetch_at; /* next child whose attributes are fetched ahead; NULL: none running */
+    unsigned prefetching;
+};
+
+int inode_table_init(struct fs *fs);
+void inode_table_done(struct fs *fs);
+
+/* The child of that name in any state, or NULL. */
+struct inode *inode_child_locked(struct inode *dir, const char *name);
+
+/* Adds a child (the name must be free) in `state`. NULL: out of memory. */
+struct inode *inode_add_locked(struct fs *fs, struct inode *dir, const char *name,
+                               enum inode_state state);
+
+/* Takes the inode out of its directory; it is freed as soon as nobody refers to it. */
+void inode_detach_locked(struct fs *fs, struct inode *inode);
+
+/* Detaches what stands under `name` and puts a GONE entry there, changed now. */
+void inode_tombstone_locked(struct fs *fs, struct inode *dir, const char *name);
+
+/* Puts a detached or attached inode under (dir, name), replacing (detaching) what was there. */
+int inode_move_locked(struct fs *fs, struct inode *inode, struct inode *dir, const char *name);
+
+/* Frees the inode if nothing refers to it (and it has no name); call after dropping any reference.
+ */
+void inode_release_locked(struct fs *fs, struct inode *inode);
+
+void inode_pin_locked(struct inode *inode);
+void inode_unpin_locked(struct fs *fs, struct inode *inode);
+
+/* The kernel forgets `n` look-ups. Takes the lock. */
+void inode_forget(struct fs *fs, struct inode *inode, uint64_t n);
+
+/* Frees cached names below `dir` that nobody refers to (all levels). */
+void inode_shrink_locked(struct fs *fs, struct inode *dir);
+
+/* The object key of the inode (a directory: with a trailing slash; the root: the mount's prefix).
+ * -ESTALE if it has no name any more, -ENAMETOOLONG over 1024 bytes. */
+int inode_key_locked(const struct fs *fs, const struct inode *inode, char out[OBS_KEY_MAX + 1]);
+
+/* The key that (dir, name) has or would have; `as_dir`: with a trailing slash. */
+int inode_child_key_locked(const struct fs *fs, const struct inode *dir, const char *name,
+                           bool as_dir, char out[OBS_KEY_MAX + 1]);
+
+/* True if `inode` is `dir` or stands below it. */
+bool inode_below_locked(const struct inode *inode, const struct inode *dir);
+
+/* The path inside the mount for messages, "/a/b" or "?" if it has no name. */
+void inode_path_locked(const struct inode *inode, char *out, size_t n);
+
+/* Content size as the mount shows it. */
+uint64_t inode_size_locked(const struct inode *inode);
+
+/* Fills a struct stat. The attributes must be known. */
+void inode_stat_locked(const struct fs *fs, const struct inode *inode, struct stat *st);
+
+/* True while a rename works on the inode or on a directory above it. */
+bool inode_moving_locked(const struct inode *inode);
+
+/* Sets the stored version: etag is copied, the read cache of an older version is let go. */
+int inode_set_version_locked(struct inode *inode, const char *etag, uint64_t size,
+                             int64_t remote_ms);
+
+/* Sets attributes, xattrs and other properties from those of an object. -ENOMEM. */
+int inode_set_object_locked(struct fs *fs, struct inode *inode, const struct obs_object *object);
+
+/* The directory has no marker object: default attributes. */
+int inode_set_implicit_locked(struct fs *fs, struct inode *inode);
+
+/* Attributes of something that is made now: mode with its type, owner, all times now. */
+void inode_set_new_locked(struct inode *inode, mode_t mode, uid_t uid, gid_t gid, dev_t rdev);
+
+/* The properties to be sent with the object: attributes and xattrs; `all`: also content type,
+ * foreign metadata and what else has to be sent again when the object is written anew. -ENOSPC when
+ * together they pass 8 KB, -ENOMEM. */
+int inode_props_locked(struct fs *fs, const struct inode *inode, const char *key, bool all,
+                       struct obs_props *out);
+
+/* Latches a failure for the handles that are open now. */
+void inode_latch_locked(struct inode *inode, int eno);
+
+#endif

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gathered attribute changes; see meta.h.
+#include "fs/meta.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "fs/options.h"
+#include "fs/publish.h"
+#include "fs/timer.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+
+struct meta_call {
+    struct obs_call call;
+    struct fs *fs;
+    struct inode *inode; /* pinned */
+    unsigned gen;
+    struct obs_props props;
+    char *key;
+    char *etag;
+};
+
+static void leave_queue(struct fs *fs, struct inode *inode)
+{
+    if (inode->meta_dirty) {
+        DL_DELETE2(fs->changed, inode, changed_prev, changed_next);
+        inode->meta_dirty = false;
+    }
+}
+
+void meta_forget_locked(struct fs *fs, struct inode *inode)
+{
+    leave_queue(fs, inode);
+    if (!inode->meta_sending)
+        waitlist_finish_locked(fs, &inode->meta_waiters, 0);
+}
+
+void meta_mark_locked(struct fs *fs, struct inode *inode)
+{
+    if (inode->meta_dirty || !inode->parent)
+        return;
+    inode->meta_dirty = true;
+    inode->meta_due_ms = clock_ms() + (fs->opt->attr == OPTION_ATTR_SYNC ? 0 : META_GATHER_MS);
+    DL_APPEND2(fs->changed, inode, changed_prev, changed_next);
+    timer_wake_locked(fs, inode->meta_due_ms);
+}
+
+void meta_changed_locked(struct fs *fs, struct inode *inode)
+{
+    inode->meta_gen++;
+    inode->changed_ms = clock_ms();
+    bool carried =
+        inode->staged && (staged_dirty(inode->staged) || inode->staged->state == STAGED_PUBLISHING);
+    if (inode->state == INODE_STORED && !carried && !inode->is_root)
+        meta_mark_locked(fs, inode);
+}
+
+static void refused(struct fs *fs, struct meta_call *m)
+{
+    struct inode *inode = m->inode;
+    char path[256];
+    inode_path_locked(inode, path, sizeof(path));
+    log_err(fs->log, LOG_LEVEL_WARNING, "attributes", &m->call.err, "'%s' keeps its old attributes",
+            path);
+    inode->meta_error = m->call.err.eno;
+    inode->attr_known = false;
+    inode->seen_ms = 0;
+}
+
+static void meta_done(struct obs_call *call)
+{
+    struct meta_call *m = call->arg;
+    struct fs *fs = m->fs;
+    struct inode *inode = m->inode;
+
+    fs_lock(fs);
+    fs->changes_sending--;
+    inode->meta_sending = false;
+    if (call->err.eno) {
+        refused(fs, m);
+    } else {
+        inode->changed_ms = clock_ms();
+        inode->implicit = false;
+        inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
+        if (call->op == OBS_COPY && call->object.etag[0])
+            (void)inode_set_version_locked(inode, call->object.etag, inode->stored_size, 0);
+        if (inode->meta_gen != m->gen)
+            meta_mark_locked(fs, inode);
+    }
+    if (!inode->meta_dirty || call->err.eno)
+        waitlist_finish_locked(fs, &inode->meta_waiters, call->err.eno);
+    else
+        (void)meta_flush_now_locked(fs, inode); /* somebody waits for what came meanwhile */
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    inode_unpin_locked(fs, inode);
+    if (!publish_busy_locked(fs))
+        waitlist_finish_locked(fs, &fs->idle, 0);
+    fs_unlock(fs);
+
+    obs_call_clear(call);
+    obs_props_clear(&m->props);
+    free(m->key);
+    free(m->etag);
+    free(m);
+}
+
+/* PUT ?metadata, a marker, or a copy onto itself: whatever the dialect and the kind of inode need.
+ */
+static void choose_request(struct fs *fs, struct meta_call *m)
+{
+    struct obs_call *call = &m->call;
+    const struct inode *inode = m->inode;
+
+    if (inode->is_dir && (inode->implicit || obs_dialect_of(fs->obs) == OBS_DIALECT_S3)) {
+        call->op = OBS_PUT;
+    } else if (obs_dialect_of(fs->obs) == OBS_DIALECT_OBS) {
+        call->op = OBS_SET_META;
+    } else {
+        call->op = OBS_COPY;
+        call->replace = true;
+    }
+}
+
+static int send_change(struct fs *fs, struct inode *inode)
+{
+    char key[OBS_KEY_MAX + 1];
+    int rc = inode_key_locked(fs, inode, key);
+    if (rc < 0)
+        return rc;
+    struct meta_call *m = calloc(1, sizeof(*m));
+    if (!m)
+        return -ENOMEM;
+    m->key = strdup(key);
+    m->etag = inode->etag ? strdup(inode->etag) : NULL;
+    m->fs = fs;
+    m->inode = inode;
+    choose_request(fs, m);
+    rc = inode_props_locked(fs, inode, key, m->call.op != OBS_SET_META, &m->props);
+    if (rc == 0 && (!m->key || (inode->etag && !m->etag)))
+        rc = -ENOMEM;
+    if (rc < 0) {
+        obs_props_clear(&m->props);
+        free(m->key);
+        free(m->etag);
+        free(m);
+        return rc;
+    }
+    m->gen = inode->meta_gen;
+    m->call.key = m->key;
+    m->call.props = &m->props;
+    m->call.done = meta_done;
+    m->call.arg = m;
+    m->call.urgent = true;
+    m->call.source_key = m->call.op == OBS_COPY ? m->key : NULL;
+    m->call.if_match = m->call.op == OBS_COPY ? m->etag : NULL;
+    inode_pin_locked(inode);
+    inode->meta_sending = true;
+    fs->changes_sending++;
+    obs_submit(fs->obs, &m->call);
+    return 0;
+}
+
+bool meta_flush_now_locked(struct fs *fs, struct inode *inode)
+{
+    if (inode->meta_sending)
+        return true;
+    if (!inode->meta_dirty)
+        return false;
+    if (inode_moving_locked(inode))
+        return true; /* rename_done() comes back to it */
+
+    leave_queue(fs, inode);
+    int rc = send_change(fs, inode);
+    if (rc == 0)
+        return true;
+    log_warning(fs->log, "attributes", "'%s': %s", inode->name ? inode->name : "/", err_text(rc));
+    inode->meta_error = rc;
+    waitlist_finish_locked(fs, &inode->meta_waiters, rc);
+    return false;
+}
+
+int meta_flush_wait_locked(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    if (!meta_flush_now_locked(fs, inode))
+        return 0;
+    return fs_wait_locked(fs, &inode->meta_waiters, intr, -1);
+}
+
+int64_t meta_run_locked(struct fs *fs, int64_t now_ms, bool all)
+{
+    int64_t next = INT64_MAX;
+    struct inode *inode, *tmp;
+
+    DL_FOREACH_SAFE2(fs->changed, inode, tmp, changed_next)
+    {
+        if (inode_moving_locked(inode) || inode->meta_sending)
+            continue;
+        if (all || inode->meta_due_ms <= now_ms)
+            (void)meta_flush_now_locked(fs, inode);
+        else if (inode->meta_due_ms < next)
+            next = inode->meta_due_ms;
+    }
+    return next;
+}

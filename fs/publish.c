@@ -1,0 +1,663 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a staged file sends next, and what an answer means; see publish.h.
+#include "fs/publish.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "fs/hold.h"
+#include "fs/inode.h"
+#include "fs/meta.h"
+#include "fs/options.h"
+#include "fs/transfer.h"
+#include "net/base/cleanup.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+#include "net/digest.h"
+
+enum { SMALL_PUT = 1 << 20, RESTARTS_MAX = 2 };
+
+static const char publishing[] = "publish";
+
+/* The publication ends without success; the content stays staged. */
+static void fail(struct fs *fs, struct staged *st, const struct err *err)
+{
+    char path[256];
+    inode_path_locked(st->inode, path, sizeof(path));
+    log_err(fs->log, LOG_LEVEL_WARNING, publishing, err, "'%s' is not stored", path);
+
+    st->state = STAGED_OPEN;
+    st->hold_only = false;
+    st->restarts = 0;
+    inode_latch_locked(st->inode, err->eno);
+    waitlist_finish_locked(fs, &st->published, err->eno);
+    waitlist_finish_locked(fs, &st->writable, 0);
+    waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
+    if (!publish_busy_locked(fs))
+        waitlist_finish_locked(fs, &fs->idle, 0);
+}
+
+static void fail_errno(struct fs *fs, struct staged *st, int eno, const char *why)
+{
+    struct err err;
+    err_set(&err, eno, "%s", why);
+    fail(fs, st, &err);
+}
+
+/* Hands the waiters their success, or the result of the attributes that are still to be sent. */
+static void finish_waiters(struct fs *fs, struct staged *st)
+{
+    struct inode *inode = st->inode;
+    bool later = meta_flush_now_locked(fs, inode);
+
+    for (struct waiter *w = st->published.head, *next; w; w = next) {
+        next = w->next;
+        if (w->target > st->stored_gen)
+            continue;
+        if (later) {
+            waiter_remove_locked(w);
+            waitlist_add_locked(&inode->meta_waiters, w);
+        } else {
+            waiter_finish_locked(fs, w, 0);
+        }
+    }
+}
+
+/* The object with the content of publish_gen is in the bucket. */
+static void stored(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
+                   bool encrypted)
+{
+    struct inode *inode = st->inode;
+
+    if (inode_set_version_locked(inode, etag, st->size, 0) < 0) {
+        fail_errno(fs, st, -ENOMEM, "out of memory");
+        return;
+    }
+    inode->state = INODE_STORED;
+    inode->encrypted = encrypted;
+    inode->seen_ms = inode->changed_ms = clock_ms();
+    st->stored_gen = st->publish_gen;
+    st->base_len = st->size;
+    st->state = STAGED_OPEN;
+    st->hold_only = false;
+    st->restarts = 0;
+    free(st->parts);
+    st->parts = NULL;
+    st->n_parts = st->next_ready = 0;
+    if (inode->meta_gen != meta_gen)
+        meta_mark_locked(fs, inode);
+    finish_waiters(fs, st);
+    waitlist_finish_locked(fs, &st->writable, 0);
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    if (st->published.head && staged_dirty(st)) { /* asked again while this was under way */
+        st->state = STAGED_PUBLISHING;
+        publish_step_locked(fs, st);
+        return;
+    }
+    staged_drop_if_clean_locked(fs, inode);
+    if (!publish_busy_locked(fs))
+        waitlist_finish_locked(fs, &fs->idle, 0);
+}
+
+static bool is_single(const struct fs *fs, const struct staged *st)
+{
+    return st->upload.state == UPLOAD_NONE && staged_part_count(fs, st, st->size) == 1;
+}
+
+/* Under which key an upload is opened or completed: the one that the file will have in the end. */
+static int upload_key(struct fs *fs, struct staged *st, char key[OBS_KEY_MAX + 1])
+{
+    if (st->state == STAGED_PUBLISHING && !st->hold_only)
+        return inode_key_locked(fs, st->inode, key);
+    return hold_key_locked(fs, st->inode, key);
+}
+
+static void step_single(struct fs *fs, struct staged *st)
+{
+    bool bulk = st->size > SMALL_PUT;
+    if (bulk && fs->transfers >= fs->opt->parallel) {
+        publish_part_ready_locked(fs, st);
+        return;
+    }
+    int rc = staged_fill_locked(fs, st, 0, st->size);
+    if (rc == -EINPROGRESS)
+        return;
+
+    char key[OBS_KEY_MAX + 1];
+    struct transfer *t = NULL;
+    if (rc == 0)
+        rc = inode_key_locked(fs, st->inode, key);
+    if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_PUT, key)))
+        rc = -ENOMEM;
+    if (rc == 0)
+        rc = inode_props_locked(fs, st->inode, key, true, &t->props);
+    if (rc < 0) {
+        if (t)
+            transfer_free_locked(t);
+        fail_errno(fs, st, rc, err_text(rc));
+        return;
+    }
+    t->size = st->size;
+    t->gen = st->publish_gen;
+    t->bulk = bulk;
+    st->put_meta_gen = st->inode->meta_gen;
+    st->final_request = true;
+    transfer_start_locked(t);
+}
+
+/* S3 cannot change the times of a finished upload without copying it. As long as nobody has set
+ * them, the time at which the service stored the object says the same. */
+static bool implicit_times(const struct fs *fs, const struct inode *inode)
+{
+    return obs_dialect_of(fs->obs) == OBS_DIALECT_S3 && !inode->times_set;
+}
+
+static void start_initiate(struct fs *fs, struct staged *st)
+{
+    char key[OBS_KEY_MAX + 1];
+    struct transfer *t = NULL;
+    int rc = upload_key(fs, st, key);
+    if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_INITIATE, key)))
+        rc = -ENOMEM;
+    if (rc == 0)
+        rc = inode_props_locked(fs, st->inode, key, true, &t->props);
+    if (rc == 0 && implicit_times(fs, st->inode))
+        attr_drop_times(&t->props);
+    if (rc == 0 && !(st->upload.key = strdup(key)))
+        rc = -ENOMEM;
+    if (rc < 0) {
+        if (t)
+            transfer_free_locked(t);
+        fail_errno(fs, st, rc, err_text(rc));
+        return;
+    }
+    st->upload.state = UPLOAD_INITIATING;
+    st->upload.meta_gen = st->inode->meta_gen;
+    transfer_start_locked(t);
+}
+
+/* The upload cannot be completed under this key or has vanished: send everything again. */
+static void restart_upload(struct fs *fs, struct staged *st, bool abort)
+{
+    if (abort && st->upload.state != UPLOAD_NONE)
+        transfer_abort_upload_locked(fs, st->upload.key, st->upload.id);
+    free(st->upload.key);
+    st->upload = (struct upload){0};
+    for (size_t i = 0; i < st->n_parts; i++) {
+        if (st->parts[i].state == PART_STORED)
+            st->parts[i].state = PART_READY;
+    }
+    st->next_ready = 0;
+    publish_step_locked(fs, st);
+}
+
+/* Sets sizes and states of the parts for the size that is published. False: not possible. */
+static bool prepare_parts(struct fs *fs, struct staged *st, size_t count)
+{
+    int rc = staged_plan_locked(fs, st, count);
+    if (rc < 0) {
+        fail_errno(fs, st, rc, rc == -EFBIG ? "too large for 10,000 parts" : err_text(rc));
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct part *p = &st->parts[i];
+        uint64_t full_off, full;
+        (void)plan_part(&fs->plan, (uint32_t)i + 1, &full_off, &full);
+        uint64_t size = st->size - p->offset < full ? st->size - p->offset : full;
+        if (p->size != size) {
+            p->size = size;
+            p->gen = st->gen;
+            if (p->state != PART_READY)
+                p->state = PART_OPEN;
+        }
+        if (p->state == PART_OPEN) {
+            p->state = PART_READY;
+            if (i < st->next_ready)
+                st->next_ready = i;
+        }
+    }
+    for (size_t i = count; i < st->n_parts; i++) {
+        if (st->parts[i].state == PART_READY)
+            st->parts[i].state = PART_OPEN;
+    }
+    return true;
+}
+
+static bool all_stored(const struct staged *st, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (st->parts[i].state != PART_STORED)
+            return false;
+    }
+    return true;
+}
+
+/* Our own idea of the object's ETag, "" if a part's MD5 cannot be known. */
+static void composite_etag(const struct staged *st, size_t count, char out[OBS_ETAG_MAX])
+{
+    out[0] = 0;
+    if (st->upload.encrypted)
+        return;
+    CLEANUP_FREE unsigned char(*md5)[DIGEST_MD5_SIZE] = calloc(count, sizeof(*md5));
+    if (!md5)
+        return;
+    for (size_t i = 0; i < count; i++)
+        memcpy(md5[i], st->parts[i].md5, sizeof(md5[i]));
+    if (etag_composite(md5, count, out) < 0)
+        out[0] = 0;
+}
+
+static void start_complete(struct fs *fs, struct staged *st, size_t count)
+{
+    struct transfer *t = transfer_new_locked(fs, st, TRANSFER_COMPLETE, st->upload.key);
+    if (t) {
+        t->upload_id = strdup(st->upload.id);
+        t->list = calloc(count, sizeof(*t->list));
+    }
+    if (!t || !t->upload_id || !t->list) {
+        if (t)
+            transfer_free_locked(t);
+        fail_errno(fs, st, -ENOMEM, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        t->list[i].part_no = (uint32_t)i + 1;
+        t->list[i].size = st->parts[i].size;
+        memcpy(t->list[i].etag, st->parts[i].etag, OBS_ETAG_MAX);
+    }
+    t->n_list = count;
+    composite_etag(st, count, t->composite);
+    st->upload.state = UPLOAD_COMPLETING;
+    st->final_request = true;
+    transfer_start_locked(t);
+}
+
+static void step_multipart(struct fs *fs, struct staged *st)
+{
+    size_t count = staged_part_count(fs, st, st->size);
+    char key[OBS_KEY_MAX + 1];
+    int rc = upload_key(fs, st, key);
+    if (rc < 0) {
+        fail_errno(fs, st, rc, err_text(rc));
+        return;
+    }
+    if (!prepare_parts(fs, st, count) || st->upload.state == UPLOAD_INITIATING)
+        return;
+    if (st->upload.state == UPLOAD_NONE) {
+        start_initiate(fs, st);
+        return;
+    }
+    if (strcmp(key, st->upload.key) != 0) {
+        if (st->inflight == 0)
+            restart_upload(fs, st, true);
+        return; /* else the answers under way come here again */
+    }
+    if (!all_stored(st, count)) {
+        publish_part_ready_locked(fs, st);
+        return;
+    }
+    if (st->hold_only) {
+        st->hold_only = false;
+        st->state = STAGED_OPEN;
+        waitlist_finish_locked(fs, &st->published, 0);
+        waitlist_finish_locked(fs, &st->writable, 0);
+        waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
+        return;
+    }
+    if (st->inflight == 0)
+        start_complete(fs, st, count);
+}
+
+void publish_step_locked(struct fs *fs, struct staged *st)
+{
+    if (st->state != STAGED_PUBLISHING || st->writing || st->final_request || st->filling ||
+        inode_moving_locked(st->inode))
+        return;
+
+    st->publish_gen = st->gen;
+    if (is_single(fs, st))
+        step_single(fs, st);
+    else
+        step_multipart(fs, st);
+}
+
+int publish_locked(struct fs *fs, struct inode *inode, struct waiter *w)
+{
+    struct staged *st = inode->staged;
+    if (!st || !inode->parent || (!staged_dirty(st) && st->state == STAGED_OPEN))
+        return 0;
+
+    if (w) {
+        w->target = st->gen;
+        waitlist_add_locked(&st->published, w);
+    }
+    st->hold_only = false;
+    st->held = false;
+    st->interrupted = false;
+    if (st->state == STAGED_OPEN)
+        st->state = STAGED_PUBLISHING;
+    publish_step_locked(fs, st);
+    return -EINPROGRESS;
+}
+
+int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
+{
+    struct staged *st = inode->staged;
+    if (!st || st->state != STAGED_OPEN || is_single(fs, st))
+        return 0;
+
+    w->target = st->gen;
+    waitlist_add_locked(&st->published, w);
+    st->hold_only = true;
+    st->state = STAGED_PUBLISHING;
+    publish_step_locked(fs, st);
+    return -EINPROGRESS;
+}
+
+void publish_part_ready_locked(struct fs *fs, struct staged *st)
+{
+    if (!st->in_sending) {
+        DL_APPEND2(fs->sending, st, send_prev, send_next);
+        st->in_sending = true;
+    }
+    publish_pump_locked(fs);
+}
+
+static void leave_sending(struct fs *fs, struct staged *st)
+{
+    DL_DELETE2(fs->sending, st, send_prev, send_next);
+    st->in_sending = false;
+}
+
+/* The server can copy the part from the stored object: nothing of it was changed. */
+static bool can_copy(const struct fs *fs, const struct staged *st, const struct part *p, bool last)
+{
+    uint64_t from, to;
+    return st->inode->state == INODE_STORED && st->inode->etag && !st->inode->encrypted &&
+           p->offset + p->size <= st->base_len && (last || p->size >= fs->plan.min_part) &&
+           imap_next_gap(&st->have, p->offset, p->offset + p->size, &from, &to) &&
+           from == p->offset && to == p->offset + p->size;
+}
+
+/* Starts the part; 0, or -EINPROGRESS while bytes of it are being fetched, or -errno. */
+static int start_part(struct fs *fs, struct staged *st, size_t idx)
+{
+    struct part *p = &st->parts[idx];
+    char key[OBS_KEY_MAX + 1];
+    bool copy = can_copy(fs, st, p, p->offset + p->size == st->size);
+    int rc = copy ? inode_key_locked(fs, st->inode, key)
+                  : staged_fill_locked(fs, st, p->offset, p->size);
+    if (rc < 0)
+        return rc;
+
+    struct transfer *t =
+        transfer_new_locked(fs, st, copy ? TRANSFER_COPY_PART : TRANSFER_PART, st->upload.key);
+    if (!t)
+        return -ENOMEM;
+    t->upload_id = strdup(st->upload.id);
+    if (copy) {
+        t->source_key = strdup(key);
+        t->etag = strdup(st->inode->etag);
+    }
+    if (!t->upload_id || (copy && (!t->source_key || !t->etag))) {
+        transfer_free_locked(t);
+        return -ENOMEM;
+    }
+    t->part = idx;
+    t->gen = p->gen;
+    t->offset = p->offset;
+    t->size = p->size;
+    t->bulk = true;
+    p->state = PART_SENDING;
+    p->under_way = true;
+    p->copied = copy;
+    transfer_start_locked(t);
+    return 0;
+}
+
+/* Starts one transfer of the file. False: nothing to start now, it leaves the line. */
+static bool pump_one(struct fs *fs, struct staged *st)
+{
+    if (st->state == STAGED_PUBLISHING && !st->final_request && is_single(fs, st)) {
+        leave_sending(fs, st);
+        publish_step_locked(fs, st);
+        return true;
+    }
+    if (st->upload.state == UPLOAD_NONE && !inode_moving_locked(st->inode) && st->n_parts)
+        start_initiate(fs, st);
+    if (st->upload.state != UPLOAD_ACTIVE || inode_moving_locked(st->inode))
+        return false;
+
+    bool waiting = false;
+    for (size_t i = st->next_ready; i < st->n_parts; i++) {
+        if (st->parts[i].state != PART_READY)
+            continue;
+        if (!waiting)
+            st->next_ready = i;
+        if (st->parts[i].under_way) { /* with older bytes: it must not arrive after the new ones */
+            waiting = true;
+            continue;
+        }
+        int rc = start_part(fs, st, i);
+        if (rc < 0 && rc != -EINPROGRESS) {
+            st->parts[i].state = PART_OPEN;
+            fail_errno(fs, st, rc, err_text(rc));
+        }
+        return rc == 0;
+    }
+    if (!waiting)
+        st->next_ready = st->n_parts;
+    return false;
+}
+
+void publish_pump_locked(struct fs *fs)
+{
+    while (fs->sending && fs->transfers < fs->opt->parallel) {
+        struct staged *st = fs->sending;
+        bool started = pump_one(fs, st);
+        if (st->in_sending) {
+            leave_sending(fs, st);
+            if (started) { /* others first, then this one again */
+                DL_APPEND2(fs->sending, st, send_prev, send_next);
+                st->in_sending = true;
+            }
+        }
+    }
+}
+
+void publish_resume_locked(struct fs *fs)
+{
+    struct staged *st, *tmp;
+    DL_FOREACH_SAFE (fs->staged, st, tmp) {
+        if (st->state == STAGED_PUBLISHING)
+            publish_step_locked(fs, st);
+        else if (st->state == STAGED_OPEN && st->upload.state == UPLOAD_ACTIVE)
+            publish_part_ready_locked(fs, st);
+    }
+}
+
+bool publish_busy_locked(const struct fs *fs)
+{
+    if (fs->aborting || fs->changed || fs->changes_sending)
+        return true;
+    const struct staged *st;
+    DL_FOREACH (fs->staged, st) {
+        if (st->state != STAGED_OPEN || st->inflight)
+            return true;
+        if (staged_dirty(st) && !st->inode->nwriters && !st->interrupted && !st->inode->error.seq)
+            return true;
+    }
+    return false;
+}
+
+static void put_answer(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    st->final_request = false;
+    if (t->call.err.eno)
+        fail(fs, st, &t->call.err);
+    else
+        stored(fs, st, t->call.object.etag, st->put_meta_gen, t->call.object.encrypted);
+}
+
+static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    if (t->call.err.eno) {
+        free(st->upload.key);
+        st->upload = (struct upload){0};
+        for (size_t i = 0; i < st->n_parts; i++) {
+            if (st->parts[i].state == PART_READY)
+                st->parts[i].state = PART_OPEN;
+        }
+        fail(fs, st, &t->call.err);
+        return;
+    }
+    (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
+    st->upload.encrypted = t->call.object.encrypted;
+    st->upload.state = UPLOAD_ACTIVE;
+    publish_part_ready_locked(fs, st);
+    publish_step_locked(fs, st);
+}
+
+/* The part is of an upload that is no longer ours, or its bytes have changed meanwhile. */
+static bool outdated(const struct staged *st, const struct transfer *t, const struct part *p)
+{
+    return p->state != PART_SENDING || p->gen != t->gen || st->upload.state != UPLOAD_ACTIVE ||
+           strcmp(st->upload.id, t->upload_id) != 0;
+}
+
+static void part_failed(struct fs *fs, struct staged *st, struct transfer *t, struct part *p)
+{
+    if (strcmp(t->call.err.code, "NoSuchUpload") == 0 && st->restarts++ < RESTARTS_MAX) {
+        p->state = PART_READY;
+        restart_upload(fs, st, false);
+        publish_part_ready_locked(fs, st);
+        return;
+    }
+    p->state = PART_OPEN;
+    fail(fs, st, &t->call.err);
+}
+
+static void part_answer(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    struct part *p = &st->parts[t->part];
+
+    p->under_way = false;
+    if (outdated(st, t, p)) {
+        if (p->state == PART_SENDING)
+            p->state = PART_READY;
+        st->next_ready = 0;
+        publish_part_ready_locked(fs, st);
+    } else if (t->call.err.eno) {
+        part_failed(fs, st, t, p);
+        return;
+    } else {
+        st->upload.encrypted |= t->call.object.encrypted;
+        (void)snprintf(p->etag, sizeof(p->etag), "%s", t->call.object.etag);
+        if (!p->copied)
+            memcpy(p->md5, t->call.md5, sizeof(p->md5));
+        else if (etag_md5(t->call.object.etag, p->md5) < 0)
+            st->upload.encrypted = true; /* a copied part whose ETag is no MD5 */
+        p->state = PART_STORED;
+    }
+    publish_step_locked(fs, st);
+}
+
+/* Complete failed, or nobody knows: the visible object tells. */
+static void start_check(struct fs *fs, struct staged *st, struct transfer *complete)
+{
+    struct transfer *t = transfer_new_locked(fs, st, TRANSFER_CHECK, complete->key);
+    if (!t) {
+        st->final_request = false;
+        st->upload.state = UPLOAD_ACTIVE;
+        fail(fs, st, &complete->call.err);
+        return;
+    }
+    t->cause = complete->call.err;
+    memcpy(t->composite, complete->composite, sizeof(t->composite));
+    transfer_start_locked(t);
+}
+
+static void complete_answer(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    const struct obs_object *object = &t->call.object;
+    if (t->call.err.eno) {
+        start_check(fs, st, t);
+        return;
+    }
+    st->final_request = false;
+    unsigned meta_gen = st->upload.meta_gen;
+    bool encrypted = st->upload.encrypted;
+    free(st->upload.key);
+    st->upload = (struct upload){0};
+    if (t->composite[0] && !encrypted && !object->encrypted &&
+        !etag_equal(t->composite, object->etag)) {
+        struct err why;
+        err_set(&why, -EIO, "checksum mismatch: ETag %.64s, expected %.64s", object->etag,
+                t->composite);
+        for (size_t i = 0; i < st->n_parts; i++)
+            st->parts[i].state = PART_OPEN;
+        fail(fs, st, &why);
+        return;
+    }
+    stored(fs, st, object->etag, meta_gen, encrypted || object->encrypted);
+}
+
+static void check_answer(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    const struct obs_object *object = &t->call.object;
+    bool ours = !t->call.err.eno &&
+                (object->upload_id[0] ? strcmp(object->upload_id, st->upload.id) == 0
+                                      : t->composite[0] && etag_equal(t->composite, object->etag));
+    st->final_request = false;
+    st->upload.state = UPLOAD_ACTIVE;
+    if (ours) {
+        unsigned meta_gen = st->upload.meta_gen;
+        bool encrypted = st->upload.encrypted || object->encrypted;
+        char etag[OBS_ETAG_MAX];
+        memcpy(etag, object->etag, sizeof(etag));
+        free(st->upload.key);
+        st->upload = (struct upload){0};
+        stored(fs, st, etag, meta_gen, encrypted);
+        return;
+    }
+    bool vanished = strcmp(t->cause.code, "NoSuchUpload") == 0;
+    bool bad_part = strcmp(t->cause.code, "InvalidPart") == 0;
+    if ((vanished || bad_part) && st->restarts++ < RESTARTS_MAX)
+        restart_upload(fs, st, bad_part);
+    else
+        fail(fs, st, &t->cause);
+}
+
+static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    int rc = t->sink_error ? t->sink_error : t->call.err.eno;
+    if (rc == 0)
+        rc = imap_add(&st->have, st->fill_from, st->fill_to);
+    if (rc < 0 && (t->call.err.cls == ERR_CONFLICT || t->call.err.cls == ERR_GONE))
+        rc = -ESTALE;
+    st->filling = false;
+    waitlist_finish_locked(fs, &st->filled, rc);
+    waitlist_finish_locked(fs, &st->writable, 0);
+    if (rc < 0 && st->state == STAGED_PUBLISHING) {
+        t->call.err.eno = rc;
+        fail(fs, st, &t->call.err);
+        return;
+    }
+    publish_step_locked(fs, st);
+    if (st->upload.state == UPLOAD_ACTIVE)
+        publish_part_ready_locked(fs, st);
+}
+
+void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
+{
+    static void (*const take[])(struct fs *, struct staged *, struct transfer *) = {
+        [TRANSFER_PUT] = put_answer,           [TRANSFER_INITIATE] = initiate_answer,
+        [TRANSFER_PART] = part_answer,         [TRANSFER_COPY_PART] = part_answer,
+        [TRANSFER_COMPLETE] = complete_answer, [TRANSFER_CHECK] = check_answer,
+        [TRANSFER_FILL] = fill_answer,
+    };
+    take[t->kind](fs, st, t);
+}

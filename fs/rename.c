@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Renaming files; see rename.h. Directories are in rename_dir.c.
+#include "fs/rename.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fs/copy.h"
+#include "fs/dir.h"
+#include "fs/fetch.h"
+#include "fs/meta.h"
+#include "fs/names.h"
+#include "fs/namespace.h"
+#include "fs/options.h"
+#include "fs/publish.h"
+#include "fs/request.h"
+#include "fs/staged.h"
+#include "net/base/clock.h"
+
+/* Nothing of the inode is published or changed on the server until rename_end(). */
+static void rename_begin(struct inode *inode)
+{
+    inode->moving++;
+    inode_pin_locked(inode);
+}
+
+static void rename_end(struct fs *fs, struct inode *inode)
+{
+    inode->moving--;
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    publish_resume_locked(fs);
+    if (inode->meta_dirty && inode->meta_waiters.head)
+        (void)meta_flush_now_locked(fs, inode);
+    inode_unpin_locked(fs, inode);
+}
+
+/* A stored object: copy, check, delete. */
+static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
+                         struct intr *intr)
+{
+    char from_key[OBS_KEY_MAX + 1], to_key[OBS_KEY_MAX + 1], etag[OBS_ETAG_MAX], old[OBS_ETAG_MAX];
+    int rc = inode_key_locked(fs, inode, from_key);
+    if (rc == 0)
+        rc = inode_child_key_locked(fs, to, new_name, false, to_key);
+    if (rc < 0)
+        return rc;
+
+    (void)snprintf(old, sizeof(old), "%s", inode->etag);
+    const struct copy_object copy = {.from = from_key,
+                                     .etag = old,
+                                     .size = inode->stored_size,
+                                     .to = to_key,
+                                     .encrypted = inode->encrypted};
+    rc = copy_object_locked(fs, &copy, intr, etag);
+    if (rc < 0) {
+        to->list_start_ms = 0; /* a copy may be there */
+        return rc;
+    }
+    struct obs_call del = {.op = OBS_DELETE, .key = from_key};
+    rc = request_run_locked(fs, &del, NULL, "rename");
+    obs_call_clear(&del);
+    if (rc < 0) {
+        to->list_start_ms = 0;
+        return rc;
+    }
+    if (inode->fetch)
+        (void)fetch_file_rekey(inode->fetch, to_key, etag);
+    struct fetch_file *fetch = inode->fetch;
+    inode->fetch = NULL; /* the same content under a new name: its cache stays */
+    rc = inode_set_version_locked(inode, etag, inode->stored_size, 0);
+    inode->fetch = fetch;
+    inode->seen_ms = clock_ms();
+    return rc;
+}
+
+/* Publishes a file under the name that it has now, and waits no longer than rename_wait. */
+static int publish_renamed(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    struct staged *st = inode->staged;
+    int rc = publish_locked(fs, inode, NULL);
+    if (rc == -EINPROGRESS)
+        rc = inode->staged == st && st->state != STAGED_DEAD && staged_dirty(st)
+                 ? fs_wait_locked(fs, &st->published, intr, fs->opt->rename_wait)
+                 : 0;
+    return rc;
+}
+
+/* Not stored yet: the name changes here, and what was closed already is published now. */
+static int rename_local(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
+                        struct intr *intr)
+{
+    struct inode *from = inode->parent;
+    char name[NAMES_COMPONENT_MAX + 1];
+    (void)snprintf(name, sizeof(name), "%s", inode->name);
+
+    int rc = inode_move_locked(fs, inode, to, new_name);
+    if (rc < 0)
+        return rc;
+    struct staged *st = inode->staged;
+    if (!st || (inode->nwriters && !st->held))
+        return 0;
+    inode->moving--; /* only the publication is awaited now */
+    rc = publish_renamed(fs, inode, intr);
+    inode->moving++;
+    if (rc < 0 && inode->state == INODE_LOCAL && inode->parent == to) {
+        /* The kernel believes the old name. What stands under the new one, the service knows. */
+        if (inode_move_locked(fs, inode, from, name) == 0)
+            to->list_start_ms = 0;
+    }
+    return rc;
+}
+
+/* What stands under the new name: may it be replaced? */
+static int check_target(struct fs *fs, struct inode *inode, struct inode *target, unsigned flags,
+                        struct intr *intr)
+{
+    if (flags & RENAME_NOREPLACE)
+        return -EEXIST;
+    if (!inode->is_dir)
+        return target->is_dir ? -EISDIR : ns_prepare_removal_locked(fs, target, intr);
+    if (!target->is_dir)
+        return -ENOTDIR;
+    int rc = dir_has_entries_locked(fs, target, intr);
+    return rc > 0 ? -ENOTEMPTY : rc;
+}
+
+static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
+                       struct intr *intr)
+{
+    struct inode *from = inode->parent;
+    char name[NAMES_COMPONENT_MAX + 1];
+    (void)snprintf(name, sizeof(name), "%s", inode->name);
+
+    if (inode->state == INODE_LOCAL)
+        return rename_local(fs, inode, to, new_name, intr);
+    int rc = ns_keep_parent_locked(fs, from, inode, intr);
+    if (rc == 0)
+        rc = rename_object(fs, inode, to, new_name, intr);
+    if (rc == 0)
+        rc = inode_move_locked(fs, inode, to, new_name);
+    if (rc == 0)
+        inode_tombstone_locked(fs, from, name);
+    return rc;
+}
+
+int rename_locked(struct fs *fs, struct inode *from, const char *name, struct inode *to,
+                  const char *new_name, unsigned flags, struct intr *intr)
+{
+    char key[OBS_KEY_MAX + 1];
+    struct inode *inode, *target;
+    if (flags & ~(unsigned)RENAME_NOREPLACE)
+        return -EINVAL;
+    int rc = names_check(new_name, strlen(new_name));
+    if (rc == 0)
+        rc = dir_lookup_locked(fs, from, name, intr, &inode);
+    if (rc == 0)
+        rc = inode_child_key_locked(fs, to, new_name, inode->is_dir, key);
+    if (rc < 0)
+        return rc;
+
+    rename_begin(inode);
+    inode->moving--; /* settle waits for others, not for us */
+    rc = ns_settle_locked(fs, inode, intr);
+    inode->moving++;
+    int found = rc == 0 ? dir_lookup_locked(fs, to, new_name, intr, &target) : rc;
+    if (found == 0 && target == inode) {
+        rename_end(fs, inode);
+        return 0;
+    }
+    if (rc == 0 && found < 0 && found != -ENOENT)
+        rc = found;
+    if (rc == 0 && found == 0) {
+        inode_pin_locked(target);
+        rc = check_target(fs, inode, target, flags, intr);
+        inode_unpin_locked(fs, target);
+    }
+    if (rc == 0 && inode->parent != from)
+        rc = -ENOENT; /* somebody else was faster while we waited */
+    if (rc == 0)
+        rc = inode->is_dir ? rename_dir_locked(fs, inode, to, new_name, intr)
+                           : rename_file(fs, inode, to, new_name, intr);
+    if (rc == 0) {
+        inode->attr.ctime = clock_real();
+        inode->changed_ms = clock_ms();
+    }
+    rename_end(fs, inode);
+    return rc;
+}

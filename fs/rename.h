@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/* rename - files and directories under other names
+ *
+ * Files       What is not stored yet takes its new name and is published under it; a file that was
+ * held for this (fs/hold.h) is published now, and rename returns its result. A stored object is
+ * copied on the server, the copy is checked, then the old one is deleted. Directories Every object
+ * below is copied, then the old ones are deleted, both many at a time. More than dir_rename_max
+ * objects: -EXDEV, and mv(1) copies file by file. Flags       RENAME_NOREPLACE is done;
+ * RENAME_EXCHANGE and others: -EINVAL.
+ */
+#ifndef OBSM_FS_RENAME_H
+#define OBSM_FS_RENAME_H
+
+#include "fs/inode.h"
+
+int rename_locked(struct fs *fs, struct inode *from, const char *name, struct inode *to,
+                  const char *new_name, unsigned flags, struct intr *intr);
+
+/* In rename_dir.c: the directory `inode` becomes (to, new_name); names and target have been
+ * checked. */
+int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
+                      struct intr *intr);
+
+#endif

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// Local bytes of files that are being changed; see staged.h.
+#include "fs/staged.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "checkpoint/store.h"
+#include "fs/inode.h"
+#include "fs/publish.h"
+#include "fs/transfer.h"
+
+/* A staging file needs no name: it goes with the process that made it. */
+static int open_staging(struct fs *fs)
+{
+    int fd = open(store_path(fs->store), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    return fd < 0 ? -errno : fd;
+}
+
+int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct staged **ret)
+{
+    if (inode->staged) {
+        *ret = inode->staged;
+        return truncate ? staged_truncate_locked(fs, inode->staged, 0) : 0;
+    }
+
+    struct staged *st = calloc(1, sizeof(*st));
+    if (!st)
+        return -ENOMEM;
+    st->fd = open_staging(fs);
+    if (st->fd < 0) {
+        int rc = st->fd;
+        free(st);
+        return rc;
+    }
+    bool based = inode->state == INODE_STORED && !truncate;
+    st->inode = inode;
+    st->size = based ? inode->stored_size : 0;
+    if (ftruncate(st->fd, (off_t)st->size) < 0) { /* a hole as long as the file */
+        int rc = -errno;
+        close(st->fd);
+        free(st);
+        return rc;
+    }
+    st->base_len = st->size;
+    st->gen = 1;
+    st->stored_gen = based ? 1 : 0;
+    imap_init(&st->have);
+    inode->staged = st;
+    inode_pin_locked(inode);
+    DL_APPEND(fs->staged, st);
+    *ret = st;
+    return 0;
+}
+
+static void forget_upload(struct fs *fs, struct staged *st)
+{
+    if (st->upload.state == UPLOAD_ACTIVE)
+        transfer_abort_upload_locked(fs, st->upload.key, st->upload.id);
+    free(st->upload.key);
+    st->upload = (struct upload){0};
+}
+
+void staged_reap_locked(struct fs *fs, struct staged *st)
+{
+    if (st->state != STAGED_DEAD || st->inflight || st->writing || st->readers)
+        return;
+
+    /* Only now: parts that were under way when the upload is aborted might survive it. */
+    forget_upload(fs, st);
+    struct inode *inode = st->inode;
+    DL_DELETE(fs->staged, st);
+    close(st->fd);
+    imap_done(&st->have);
+    free(st->parts);
+    free(st);
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    inode_unpin_locked(fs, inode);
+    if (!publish_busy_locked(fs))
+        waitlist_finish_locked(fs, &fs->idle, 0);
+}
+
+void staged_drop_locked(struct fs *fs, struct inode *inode, int result)
+{
+    struct staged *st = inode->staged;
+    if (!st)
+        return;
+
+    inode->staged = NULL;
+    st->state = STAGED_DEAD;
+    if (st->in_sending) {
+        DL_DELETE2(fs->sending, st, send_prev, send_next);
+        st->in_sending = false;
+    }
+    waitlist_finish_locked(fs, &st->published, result);
+    waitlist_finish_locked(fs, &st->writable, result);
+    waitlist_finish_locked(fs, &st->filled, result);
+    transfer_cancel_all_locked(fs, st);
+    staged_reap_locked(fs, st);
+}
+
+bool staged_dirty(const struct staged *st)
+{
+    return st->gen != st->stored_gen;
+}
+
+void staged_drop_if_clean_locked(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    if (st && st->state == STAGED_OPEN && !staged_dirty(st) && !inode->nwriters && !st->writing &&
+        !st->inflight && inode->parent)
+        staged_drop_locked(fs, inode, 0);
+}
+
+static bool overlaps_fill(const struct staged *st, uint64_t off, uint64_t n)
+{
+    return st->filling && off < st->fill_to && off + n > st->fill_from;
+}
+
+int staged_write_begin_locked(struct staged *st, uint64_t off, uint64_t n)
+{
+    if (st->state != STAGED_OPEN || overlaps_fill(st, off, n))
+        return -EAGAIN;
+
+    /* Present from now on: a fill that starts meanwhile leaves the range alone. */
+    int rc = imap_add(&st->have, off, off + n);
+    if (rc < 0)
+        return rc;
+    st->writing++;
+    return 0;
+}
+
+/* The bytes of [off, end) changed: parts that were sent with other bytes go out again. */
+static void touch_parts(struct staged *st, uint64_t off, uint64_t end)
+{
+    for (size_t i = 0; i < st->n_parts; i++) {
+        struct part *p = &st->parts[i];
+        if (p->offset + p->size <= off)
+            continue;
+        if (p->offset >= end)
+            break;
+        p->gen = st->gen;
+        if (p->state == PART_SENDING || p->state == PART_STORED)
+            p->state = PART_OPEN;
+    }
+}
+
+size_t staged_part_count(const struct fs *fs, const struct staged *st, uint64_t size)
+{
+    uint32_t count = 0;
+    return plan_count(&fs->plan, size, &count) < 0 ? PLAN_PARTS_MAX + 1u : count;
+}
+
+int staged_plan_locked(struct fs *fs, struct staged *st, size_t count)
+{
+    if (count > PLAN_PARTS_MAX)
+        return -EFBIG;
+    if (count <= st->n_parts)
+        return 0;
+
+    struct part *parts = realloc(st->parts, count * sizeof(*parts));
+    if (!parts)
+        return -ENOMEM;
+    st->parts = parts;
+    for (size_t i = st->n_parts; i < count; i++) {
+        parts[i] = (struct part){.state = PART_OPEN, .gen = st->gen};
+        int rc = plan_part(&fs->plan, (uint32_t)i + 1, &parts[i].offset, &parts[i].size);
+        if (rc < 0)
+            return rc;
+    }
+    st->n_parts = count;
+    return 0;
+}
+
+/* Seals the full parts that a writer at [off, end) has left behind. */
+static void seal_parts(struct fs *fs, struct staged *st, uint64_t off, uint64_t end)
+{
+    uint32_t first, last;
+    if (plan_find(&fs->plan, off, &first, NULL, NULL) < 0 ||
+        plan_find(&fs->plan, end - 1, &last, NULL, NULL) < 0 || last < 2)
+        return;
+    if (staged_plan_locked(fs, st, last) < 0)
+        return; /* tried again, and reported, when it is published */
+
+    bool sealed = false;
+    for (uint32_t no = first > 1 ? first - 1 : 1; no < last; no++) {
+        struct part *p = &st->parts[no - 1];
+        if (p->state == PART_OPEN && imap_covers(&st->have, p->offset, p->offset + p->size)) {
+            p->state = PART_READY;
+            if (no - 1 < st->next_ready)
+                st->next_ready = no - 1;
+            sealed = true;
+        }
+    }
+    if (sealed)
+        publish_part_ready_locked(fs, st);
+}
+
+void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n,
+                             bool failed)
+{
+    st->writing--;
+    if (failed) {
+        (void)imap_remove(&st->have, off, off + n); /* else it reads as the zeros of the file */
+    } else {
+        st->gen++;
+        touch_parts(st, off, off + n);
+        if (off + n > st->size)
+            st->size = off + n;
+        if (st->state == STAGED_OPEN && !st->interrupted && st->inode->parent)
+            seal_parts(fs, st, off, off + n);
+    }
+    if (st->state == STAGED_DEAD)
+        staged_reap_locked(fs, st);
+    else if (!st->writing)
+        publish_step_locked(fs, st);
+}
+
+int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
+{
+    if (st->state != STAGED_OPEN || st->filling || st->writing)
+        return -EAGAIN;
+    if (staged_part_count(fs, st, size) > PLAN_PARTS_MAX)
+        return -EFBIG;
+
+    if (ftruncate(st->fd, (off_t)size) < 0)
+        return -errno;
+    if (size < st->size) {
+        imap_truncate(&st->have, size);
+        if (st->base_len > size)
+            st->base_len = size;
+    }
+    if (size != st->size || size == 0) {
+        st->gen++;
+        touch_parts(st, size < st->size ? size : st->size, UINT64_MAX);
+        st->size = size;
+    }
+    return 0;
+}
+
+int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n)
+{
+    if (st->state != STAGED_OPEN || st->filling || st->writing)
+        return -EAGAIN;
+
+    int rc = imap_add(&st->have, off, off + n);
+    if (rc < 0)
+        return rc;
+    if (fallocate(st->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)n) < 0)
+        return -errno;
+    st->gen++;
+    touch_parts(st, off, off + n);
+    return 0;
+}
+
+int staged_fill_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n)
+{
+    uint64_t end = off + n < st->base_len ? off + n : st->base_len;
+    uint64_t from, to;
+    if (off >= end || !imap_next_gap(&st->have, off, end, &from, &to))
+        return 0;
+    if (st->filling)
+        return -EINPROGRESS;
+
+    int rc = transfer_fill_locked(fs, st, from, to);
+    if (rc < 0)
+        return rc;
+    st->filling = true;
+    st->fill_from = from;
+    st->fill_to = to;
+    return -EINPROGRESS;
+}

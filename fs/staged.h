@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/* staged - the local bytes of a file that is being changed
+ *
+ * Role        A staging file in the state directory, the ranges of it that are present, and the
+ * parts of a multipart upload that already went out while the application still writes.
+ *
+ * Content     Byte x of the file is, in this order: from the staging file if `have` covers x; from
+ * the stored object (inode->etag) if x < base_len; else zero. The staging file is sparse and reads
+ *             zero where nothing was written.
+ *
+ * States      OPEN         takes writes; full parts that the writer has left behind are sent
+ * already PUBLISHING   frozen: remaining parts, Complete (or one PUT) are under way; a write waits
+ *             DEAD         nobody wants the content any more; freed when the last transfer has
+ * ended
+ *
+ * Generation  `gen` counts changes of the content, `stored_gen` is the generation that the bucket
+ * has. gen != stored_gen: there is something to publish. A part carries the generation at which its
+ *             bytes last changed; a transfer that started before is not counted, the part goes out
+ * again.
+ *
+ * Writing     1. staged_write_begin_locked() marks the range as present and counts the writer in
+ *             2. the bytes go to the staging file, without the lock
+ *             3. staged_write_end_locked() bumps the generation of the parts touched and seals full
+ * parts Nothing is published while a writer is between 1 and 3. Filling a range from the stored
+ *             object excludes writers of that range (and they it).
+ *
+ * Locking     everything under fs->lock, except pread/pwrite on `fd`.
+ */
+#ifndef OBSM_FS_STAGED_H
+#define OBSM_FS_STAGED_H
+
+#include "fs/fs.h"
+#include "fs/imap.h"
+#include "net/obs.h"
+#include "net/plan.h"
+
+enum staged_state { STAGED_OPEN, STAGED_PUBLISHING, STAGED_DEAD };
+
+enum part_state {
+    PART_OPEN,    /* not sealed, or its bytes changed since it was sent */
+    PART_READY,   /* to be sent */
+    PART_SENDING, /* under way */
+    PART_STORED,  /* the service has it: md5/etag are set */
+};
+
+struct part {
+    enum part_state state;
+    bool under_way; /* a transfer of it, perhaps with older bytes, has not been answered */
+    bool copied;    /* by the server, from the stored object */
+    uint64_t offset;
+    uint64_t size;
+    uint64_t gen; /* of its bytes */
+    unsigned char md5[16];
+    char etag[OBS_ETAG_MAX];
+};
+
+enum upload_state {
+    UPLOAD_NONE,
+    UPLOAD_INITIATING,
+    UPLOAD_ACTIVE,
+    UPLOAD_COMPLETING,
+};
+
+struct transfer;
+
+struct upload {
+    enum upload_state state;
+    char *key; /* under which it was initiated */
+    char id[OBS_UPLOAD_ID_MAX];
+    bool encrypted;    /* ETags are opaque */
+    unsigned meta_gen; /* of the attributes that were sent at Initiate */
+};
+
+struct staged {
+    struct inode *inode;
+    enum staged_state state;
+    int fd;
+    uint64_t size;
+    uint64_t base_len;
+    struct imap have;
+    uint64_t gen;
+    uint64_t stored_gen;
+    unsigned writing; /* writers between begin and end */
+    unsigned readers; /* reads of fd under way */
+
+    struct upload upload;
+    struct part *parts; /* in order, without gaps, as far as they were needed */
+    size_t n_parts;
+    size_t next_ready;          /* hint: no READY part before this index */
+    unsigned inflight;          /* transfers under way for this file */
+    struct transfer *transfers; /* the same as a list, to cancel them */
+
+    uint64_t publish_gen; /* PUBLISHING: the generation that is being stored */
+    bool hold_only; /* PUBLISHING only as far as all parts stored; Complete waits for the rename */
+    bool final_request;        /* PUT or Complete is under way */
+    unsigned put_meta_gen;     /* of the attributes that went out with a single PUT */
+    unsigned restarts;         /* of a vanished upload, in this publication */
+    struct waitlist published; /* waiters with target = generation */
+    struct waitlist writable;  /* writers waiting for the end of a publication or a fill */
+
+    /* filling from the stored object: one range at a time */
+    bool filling;
+    uint64_t fill_from, fill_to;
+    struct waitlist filled;
+
+    /* a temp name that is held for its rename (fs/hold.h) */
+    bool held;
+    bool expired; /* held for too long: it goes under its own name */
+    int64_t hold_due_ms;
+    bool interrupted; /* its writer was killed: not published unasked */
+
+    struct staged *next, *prev;           /* fs->staged */
+    struct staged *send_next, *send_prev; /* fs->sending */
+    bool in_sending;
+};
+
+/* The inode's staged file, made when there is none: empty for a LOCAL inode or with `truncate`,
+ * else on top of the stored object (nothing is fetched). -ENOSPC, -EMFILE, .. from the disk. */
+int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct staged **ret);
+
+/* Lets the inode's staged file go: cancels what is under way, aborts its upload, frees it as soon
+ * as the last transfer has ended. Waiters get `result`. */
+void staged_drop_locked(struct fs *fs, struct inode *inode, int result);
+
+/* A transfer of a dead staged file has ended. */
+void staged_reap_locked(struct fs *fs, struct staged *st);
+
+/* Drops it if it is clean and nobody writes to the inode any more. */
+void staged_drop_if_clean_locked(struct fs *fs, struct inode *inode);
+
+bool staged_dirty(const struct staged *st);
+
+/* Steps 1 and 3 of a write, see above. begin: 0; or -EAGAIN when the writer has to wait in
+ * st->writable. `failed`: the bytes did not reach the disk; the range is not counted as present. */
+int staged_write_begin_locked(struct staged *st, uint64_t off, uint64_t n);
+void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n,
+                             bool failed);
+
+/* Changes the length; cutting drops bytes, growing adds zeros. -EAGAIN as above. */
+int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size);
+
+/* Makes [off, off+n) read as zero (fallocate punch/zero). Does a file operation on the sparse file
+ * only. */
+int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n);
+
+/* Makes [off, off+n) present, fetching from the stored object what is missing. Returns 0 when
+ * nothing is missing; -EINPROGRESS when a fetch was started or is under way: wait in st->filled and
+ * ask again. */
+int staged_fill_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n);
+
+/* Makes sure that parts exist up to index `count`-1. -ENOMEM, -EFBIG. */
+int staged_plan_locked(struct fs *fs, struct staged *st, size_t count);
+
+/* How many parts a content of `size` bytes has. */
+size_t staged_part_count(const struct fs *fs, const struct staged *st, uint64_t size);
+
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The timer thread; see timer.h.
+#include "fs/timer.h"
+
+#include <errno.h>
+
+#include "fs/hold.h"
+#include "fs/inode.h"
+#include "fs/meta.h"
+#include "net/base/clock.h"
+
+enum { SHRINK_MS = 10000 };
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void *run(void *arg)
+{
+    struct fs *fs = arg;
+    int64_t shrink_ms = clock_ms() + SHRINK_MS;
+
+    fs_lock(fs);
+    while (!fs->stopping) {
+        int64_t now = clock_ms();
+        int64_t next = min64(meta_run_locked(fs, now, false), hold_run_locked(fs, now, false));
+        if (now >= shrink_ms) {
+            inode_shrink_locked(fs, fs->root);
+            shrink_ms = now + SHRINK_MS;
+        }
+        next = min64(next, shrink_ms);
+        fs_unlock(fs);
+
+        fs_lock(fs);
+        if (fs->timer_next_ms < next)
+            next = fs->timer_next_ms;
+        fs->timer_next_ms = next;
+        struct timespec until = {.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000};
+        if (!fs->stopping && next > clock_ms())
+            (void)lock_wait(&fs->lock, &fs->timer_wake, &until);
+        fs->timer_next_ms = INT64_MAX;
+    }
+    fs_unlock(fs);
+    return NULL;
+}
+
+int timer_start(struct fs *fs)
+{
+    fs->timer_next_ms = INT64_MAX;
+    int rc = pthread_create(&fs->timer, NULL, run, fs);
+    fs->timer_runs = rc == 0;
+    return -rc;
+}
+
+void timer_stop(struct fs *fs)
+{
+    if (!fs->timer_runs)
+        return;
+    fs_lock(fs);
+    fs->stopping = true;
+    pthread_cond_signal(&fs->timer_wake);
+    fs_unlock(fs);
+    pthread_join(fs->timer, NULL);
+    fs->timer_runs = false;
+}
+
+void timer_wake_locked(struct fs *fs, int64_t due_ms)
+{
+    if (due_ms < fs->timer_next_ms) {
+        fs->timer_next_ms = due_ms;
+        pthread_cond_signal(&fs->timer_wake);
+    }
+}

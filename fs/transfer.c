@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests of staged files; see transfer.h.
+#include "fs/transfer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "fs/inode.h"
+#include "fs/publish.h"
+#include "net/base/log.h"
+
+struct transfer *transfer_new_locked(struct fs *fs, struct staged *st, enum transfer_kind kind,
+                                     const char *key)
+{
+    struct transfer *t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    t->key = strdup(key);
+    if (!t->key) {
+        free(t);
+        return NULL;
+    }
+    t->fs = fs;
+    t->st = st;
+    t->kind = kind;
+    return t;
+}
+
+void transfer_free_locked(struct transfer *t)
+{
+    obs_call_clear(&t->call);
+    obs_props_clear(&t->props);
+    free(t->key);
+    free(t->source_key);
+    free(t->etag);
+    free(t->upload_id);
+    free(t->list);
+    free(t);
+}
+
+static ssize_t read_body(void *arg, uint64_t off, void *p, size_t n)
+{
+    struct transfer *t = arg;
+    ssize_t got = pread(t->st->fd, p, n, (off_t)(t->offset + off));
+    if (got < 0)
+        return -errno;
+    /* Behind the end of the sparse file: zeros, as the file reads. */
+    if ((size_t)got < n) {
+        memset((char *)p + got, 0, n - (size_t)got);
+        got = (ssize_t)n;
+    }
+    return got;
+}
+
+static int fill_sink(void *arg, uint64_t off, const void *p, size_t n)
+{
+    struct transfer *t = arg;
+    const char *from = p;
+    while (n > 0) {
+        ssize_t put = pwrite(t->st->fd, from, n, (off_t)off);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            t->sink_error = -errno;
+            return t->sink_error;
+        }
+        from += put;
+        off += (uint64_t)put;
+        n -= (size_t)put;
+    }
+    return 0;
+}
+
+/* Nobody wants the content any more; but an upload that exists must be aborted. */
+static void dead_answer(struct staged *st, const struct transfer *t)
+{
+    if (t->kind == TRANSFER_INITIATE && !t->call.err.eno) {
+        (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
+        st->upload.state = UPLOAD_ACTIVE;
+    } else if (t->kind == TRANSFER_COMPLETE) {
+        st->upload.state = t->call.err.eno ? UPLOAD_ACTIVE : UPLOAD_NONE;
+    }
+}
+
+static void transfer_done(struct obs_call *call)
+{
+    struct transfer *t = call->arg;
+    struct fs *fs = t->fs;
+    struct staged *st = t->st;
+
+    fs_lock(fs);
+    DL_DELETE(st->transfers, t);
+    st->inflight--;
+    if (t->bulk)
+        fs->transfers--;
+    if (st->state == STAGED_DEAD)
+        dead_answer(st, t);
+    else
+        publish_answer_locked(fs, st, t);
+    transfer_free_locked(t);
+    if (st->state == STAGED_DEAD)
+        staged_reap_locked(fs, st);
+    publish_pump_locked(fs);
+    fs_unlock(fs);
+}
+
+void transfer_start_locked(struct transfer *t)
+{
+    static const enum obs_op ops[] = {
+        [TRANSFER_PUT] = OBS_PUT,
+        [TRANSFER_INITIATE] = OBS_MP_INITIATE,
+        [TRANSFER_PART] = OBS_MP_PART,
+        [TRANSFER_COPY_PART] = OBS_MP_COPY_PART,
+        [TRANSFER_COMPLETE] = OBS_MP_COMPLETE,
+        [TRANSFER_CHECK] = OBS_HEAD,
+        [TRANSFER_FILL] = OBS_GET,
+    };
+    struct obs_call *call = &t->call;
+    struct staged *st = t->st;
+
+    call->op = ops[t->kind];
+    call->key = t->key;
+    call->props = &t->props;
+    call->if_match = t->etag;
+    call->source_key = t->source_key;
+    call->upload_id = t->upload_id;
+    call->complete = t->list;
+    call->n_complete = t->n_list;
+    call->part_no = (uint32_t)t->part + 1;
+    call->done = transfer_done;
+    call->arg = t;
+    if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) {
+        call->body = (struct obs_body){
+            .size = t->size, .read = read_body, .arg = t, .content_md5 = st->upload.encrypted};
+    }
+    if (t->kind == TRANSFER_COPY_PART || t->kind == TRANSFER_FILL) {
+        call->offset = t->offset;
+        call->length = t->size;
+    }
+    if (t->kind == TRANSFER_FILL) {
+        call->sink = fill_sink;
+        call->sink_arg = t;
+    }
+    DL_APPEND(st->transfers, t);
+    st->inflight++;
+    if (t->bulk)
+        t->fs->transfers++;
+    obs_submit(t->fs->obs, call);
+}
+
+int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to)
+{
+    char key[OBS_KEY_MAX + 1];
+    int rc = inode_key_locked(fs, st->inode, key);
+    if (rc < 0)
+        return rc;
+    struct transfer *t = transfer_new_locked(fs, st, TRANSFER_FILL, key);
+    if (!t)
+        return -ENOMEM;
+    t->etag = strdup(st->inode->etag);
+    if (!t->etag) {
+        transfer_free_locked(t);
+        return -ENOMEM;
+    }
+    t->offset = from;
+    t->size = to - from;
+    transfer_start_locked(t);
+    return 0;
+}
+
+void transfer_cancel_all_locked(struct fs *fs, struct staged *st)
+{
+    struct transfer *t;
+    DL_FOREACH (st->transfers, t)
+        obs_cancel(fs->obs, &t->call);
+}
+
+struct abort_call {
+    struct obs_call call;
+    struct fs *fs;
+    char *key;
+    char *upload_id;
+};
+
+static void abort_done(struct obs_call *call)
+{
+    struct abort_call *a = call->arg;
+    if (call->err.eno)
+        log_err(a->fs->log, LOG_LEVEL_WARNING, "upload", &call->err,
+                "abort upload %s of '%s' failed, its parts stay on the server", a->upload_id,
+                a->key);
+    fs_lock(a->fs);
+    a->fs->aborting--;
+    if (!publish_busy_locked(a->fs))
+        waitlist_finish_locked(a->fs, &a->fs->idle, 0);
+    fs_unlock(a->fs);
+    obs_call_clear(call);
+    free(a->key);
+    free(a->upload_id);
+    free(a);
+}
+
+void transfer_abort_upload_locked(struct fs *fs, const char *key, const char *upload_id)
+{
+    struct abort_call *a = calloc(1, sizeof(*a));
+    if (a) {
+        a->fs = fs;
+        a->key = strdup(key);
+        a->upload_id = strdup(upload_id);
+    }
+    if (!a || !a->key || !a->upload_id) {
+        log_warning(fs->log, "upload", "abort upload %s: out of memory, its parts stay", upload_id);
+        if (a) {
+            free(a->key);
+            free(a->upload_id);
+            free(a);
+        }
+        return;
+    }
+    a->call = (struct obs_call){
+        .op = OBS_MP_ABORT, .key = a->key, .upload_id = a->upload_id, .done = abort_done, .arg = a};
+    fs->aborting++;
+    obs_submit(fs->obs, &a->call);
+}

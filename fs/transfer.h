@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* transfer - one request of a staged file, from its start to its answer
+ *
+ * Role        Owns what a `struct obs_call` needs while it is under way (keys, lists, properties)
+ * and brings the answer back under fs->lock, to publish_answer_locked(). Ownership   A transfer is
+ * freed after its answer was taken. While it is under way it counts in st->inflight, which keeps
+ * the staged file.
+ */
+#ifndef OBSM_FS_TRANSFER_H
+#define OBSM_FS_TRANSFER_H
+
+#include "fs/staged.h"
+
+enum transfer_kind {
+    TRANSFER_PUT,
+    TRANSFER_INITIATE,
+    TRANSFER_PART,
+    TRANSFER_COPY_PART,
+    TRANSFER_COMPLETE,
+    TRANSFER_CHECK, /* HEAD: what became of a Complete whose answer is not clear */
+    TRANSFER_FILL,
+};
+
+struct transfer {
+    struct obs_call call;
+    struct fs *fs;
+    struct staged *st;
+    struct transfer *next, *prev; /* st->transfers */
+    enum transfer_kind kind;
+    bool bulk;       /* counts in fs->transfers */
+    size_t part;     /* PART, COPY_PART: index */
+    uint64_t gen;    /* of the bytes sent */
+    uint64_t offset; /* of the body or the fill */
+    uint64_t size;
+    int sink_error;
+    struct err cause; /* CHECK: why the Complete is in doubt */
+    /* owned */
+    char *key;
+    char *source_key;
+    char *etag;
+    char *upload_id;
+    struct obs_props props;
+    struct obs_part *list;
+    size_t n_list;
+    char composite[OBS_ETAG_MAX]; /* COMPLETE, CHECK: the ETag that we expect, "" if it can't be
+                                     known */
+};
+
+/* A new transfer for `st` under `key` (copied). NULL: out of memory. */
+struct transfer *transfer_new_locked(struct fs *fs, struct staged *st, enum transfer_kind kind,
+                                     const char *key);
+/* Sends it; `op` and the owned fields are put into the call here. */
+void transfer_start_locked(struct transfer *t);
+/* Frees one that was never started. */
+void transfer_free_locked(struct transfer *t);
+
+/* Fetches [from, to) of the stored object into the staging file. The caller has marked st->filling.
+ */
+int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to);
+
+void transfer_cancel_all_locked(struct fs *fs, struct staged *st);
+
+/* Aborts an upload that nobody wants any more, in the background. */
+void transfer_abort_upload_locked(struct fs *fs, const char *key, const char *upload_id);
+
+/* Implemented by publish.c: takes the answer. The transfer is freed by the caller afterwards. */
+void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t);
+
+#endif
