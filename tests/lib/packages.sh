@@ -6,7 +6,7 @@
 
 packages_build=(
     gcc libc6-dev cmake ninja-build pkg-config
-    libfuse3-dev libcurl4-openssl-dev libssl-dev libxml2-dev libjansson-dev uthash-dev
+    libfuse3-dev libcurl4-openssl-dev libssl-dev libxml2-dev libjansson-dev libsqlite3-dev uthash-dev
     libcmocka-dev libmicrohttpd-dev
 )
 packages_run=(fuse3 mount media-types ca-certificates)
