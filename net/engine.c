@@ -3,6 +3,7 @@
 #include "net/engine.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,6 +279,24 @@ static int make_multis(struct engine *engine)
     return 0;
 }
 
+/* Signals are for the threads that wait for them, never for these. */
+static int start_threads(struct engine *engine, unsigned *ret_started)
+{
+    sigset_t all;
+    sigset_t before;
+    int rc = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (rc == 0 && *ret_started < engine->n_threads) {
+        struct engine_thread *thread = &engine->threads[*ret_started];
+        rc = -pthread_create(&thread->id, NULL, engine_thread_main, thread);
+        *ret_started += rc == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 int engine_new(const struct engine_config *config, struct engine **ret_engine, struct err *err)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -304,13 +323,9 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine, s
     rc = make_multis(engine);
     if (rc < 0)
         goto fail;
-    while (started < n) {
-        struct engine_thread *thread = &engine->threads[started];
-        rc = -pthread_create(&thread->id, NULL, engine_thread_main, thread);
-        if (rc < 0)
-            goto fail;
-        started++;
-    }
+    rc = start_threads(engine, &started);
+    if (rc < 0)
+        goto fail;
     *ret_engine = engine;
     return 0;
 

@@ -6,6 +6,7 @@
  * Threads     N engine threads; each owns its multi handle, its pool of easy handles, its
  *             connections and its timers. A call belongs to one thread from the moment it gets a
  *             slot; others only put it into the thread's inbox and wake the thread.
+ *             Engine threads take no signals.
  * Slots       Each lane (enum http_lane) has a limit of calls under way and a waiting line. A call
  *             that pauses before a repetition gives its slot back. Lanes never wait for each other:
  *             bulk transfers that stall cannot keep a metadata request from starting.
