@@ -11,6 +11,10 @@
 
 enum { HTTP_NOT_FOUND = 404, HTTP_PRECONDITION_FAILED = 412 };
 
+/* A read that somebody waits for does not stand behind GETs ahead: where those fill all slots, it
+ * goes as urgent. So many at a time, for metadata requests use the same slots. */
+enum { URGENT_MAX = 16 };
+
 void fetch_todo_init(struct fetch_todo *todo)
 {
     todo->send = NULL;
@@ -137,12 +141,12 @@ static int verdict(const struct fetch_get *g, struct err *err)
 
 static void get_done(struct obs_call *call);
 
-/* A GET for what the segment still misses the caller's name for. */
-static int start_locked(struct fetch_segment *s, bool ahead, struct fetch_todo *todo)
+int fetch_get_start_locked(struct fetch_segment *s, bool ahead, struct fetch_todo *todo)
 {
     struct fetch *f = s->fetch;
     struct fetch_get *g = calloc(1, sizeof(*g));
 
+    ASSERT_HELD(&f->lock);
     if (!g)
         return -ENOMEM;
     g->fetch = f;
@@ -158,7 +162,7 @@ static int start_locked(struct fetch_segment *s, bool ahead, struct fetch_todo *
         .length = s->len,
         .sink = get_sink,
         .sink_arg = g,
-        .urgent = !ahead,
+        .urgent = !ahead && f->under_way >= f->config.parallel && f->urgent < URGENT_MAX,
         .give_up_ms = f->config.give_up_ms,
         .done = get_done,
         .arg = g,
@@ -166,6 +170,7 @@ static int start_locked(struct fetch_segment *s, bool ahead, struct fetch_todo *
     s->get = g;
     f->gets_alive++;
     f->under_way++;
+    f->urgent += g->call.urgent;
     f->stats.gets++;
     f->stats.gets_ahead += ahead;
     if (ahead)
@@ -173,12 +178,6 @@ static int start_locked(struct fetch_segment *s, bool ahead, struct fetch_todo *
     *todo->send_end = g;
     todo->send_end = &g->next;
     return 0;
-}
-
-int fetch_get_start_locked(struct fetch_segment *s, bool ahead, struct fetch_todo *todo)
-{
-    ASSERT_HELD(&s->fetch->lock);
-    return start_locked(s, ahead, todo);
 }
 
 void fetch_get_cancel_locked(struct fetch_segment *s)
@@ -216,17 +215,18 @@ static void get_done(struct obs_call *call)
     fetch_todo_init(&todo);
     lock_take(&f->lock);
     int rc = verdict(g, &err);
-    if (f->config.source.clear)
-        f->config.source.clear(f->config.source.arg, call);
     g->ended = true;
     f->under_way--;
+    f->urgent -= call->urgent;
+    if (f->config.source.clear)
+        f->config.source.clear(f->config.source.arg, call);
     if (g->ahead)
         f->ahead_bytes -= s->capacity;
     s->get = NULL;
 
     struct fetch_file *file = s->file;
     bool renamed = rc == -ESTALE && file && file->name != g->name;
-    if (renamed && start_locked(s, g->ahead, &todo) == 0)
+    if (renamed && fetch_get_start_locked(s, g->ahead, &todo) == 0)
         rc = 0;
     else if (rc < 0)
         failed_locked(s, &err, &todo);
@@ -284,7 +284,7 @@ void fetch_ahead_locked(struct fetch_stream *stream, struct fetch_todo *todo)
             fetch_segment_new_locked(file, off, n, true, &s) < 0)
             return;
         s->in_order = true;
-        if (start_locked(s, true, todo) < 0) {
+        if (fetch_get_start_locked(s, true, todo) < 0) {
             fetch_segment_drop_locked(s);
             return;
         }

@@ -77,6 +77,7 @@ struct fetch {
     struct fetch_link streams; /* all */
     unsigned gets_alive;       /* struct fetch_get that exist */
     unsigned under_way;        /* GETs sent, or about to be, and not ended */
+    unsigned urgent;           /* of them: sent as urgent */
     uint64_t ahead_bytes;      /* capacity of segments that GETs ahead are filling */
     bool draining;             /* a thread answers `ready` */
     unsigned active;           /* streams that read lately, at least 1 */

@@ -9,6 +9,9 @@
 
 static const size_t SMALL_MAX = 128 << 10;
 
+/* At most this part of the budget is kept as spare: a reader in order needs a buffer or two. */
+enum { SPARE_SHARE = 4 };
+
 void fetch_pool_init(struct fetch_pool *pool, uint64_t max)
 {
     memset(pool, 0, sizeof(*pool));
@@ -104,6 +107,10 @@ void fetch_pool_give(struct fetch_pool *pool, unsigned char *p, size_t capacity)
     pool->used -= capacity;
     if (capacity <= SMALL_MAX) {
         free(p);
+        return;
+    }
+    if (pool->spare + capacity > pool->max / SPARE_SHARE) {
+        munmap(p, capacity);
         return;
     }
     struct fetch_spare **list = &pool->list[class_of(capacity)];

@@ -5,7 +5,7 @@
  *             order goes on in the same few pages: no page faults, a bounded RSS.
  * Sizes       A capacity is a multiple of 4 KiB up to 128 KiB (malloc, never spare), above that
  *             one of four steps per power of two (mmap, kept as spare).
- * Invariants  used + spare <= max, always.
+ * Invariants  used + spare <= max and spare <= max / 4, always.
  * Locking     None of its own: under the lock of struct fetch.
  */
 #ifndef OBSM_FS_FETCH_POOL_H
