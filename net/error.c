@@ -136,6 +136,8 @@ enum {
     N_STATUS = sizeof(status_rows) / sizeof(*status_rows),
 };
 
+static const struct error_row row_no_bucket = {NULL, 404, ERR_GONE, -ENOENT,
+                                               "there is no such bucket at this endpoint"};
 static const struct error_row row_server = {NULL, 0, ERR_RETRY, -EIO, "the service has an error"};
 static const struct error_row row_client = {NULL, 0, ERR_FATAL, -EIO,
                                             "the service refuses the request"};
@@ -168,6 +170,10 @@ static const struct error_row *find_row(const struct error_answer *a)
         if (code_matches(code_rows[i].code, a->code))
             return &code_rows[i];
     }
+    /* The answer to a HEAD has no body to say so. */
+    bool of_bucket = a->op == OBS_HEAD_BUCKET || a->op == OBS_LIST || a->op == OBS_MP_LIST_UPLOADS;
+    if (a->status == 404 && of_bucket)
+        return &row_no_bucket;
     for (size_t i = 0; i < N_STATUS; i++) {
         if (status_rows[i].status == a->status)
             return &status_rows[i];

@@ -61,7 +61,7 @@ static int begin(void *arg, const char *record)
     }
     l->open = &l->list.v[l->list.n++];
     *l->open = (struct obs_entry){.is_prefix = is_prefix};
-    return 0;
+    return xml_keep(&l->open->etag, "");
 }
 
 static int keep_etag(struct obs_entry *e, const char *text)
@@ -81,6 +81,13 @@ static void keep_seconds(struct obs_entry *e, const char *text)
 static int entry_field(struct lister *l, const char *name, const char *text)
 {
     struct obs_entry *e = l->open;
+    if (e->is_prefix && e->key && xml_is(name, "Prefix")) {
+        /* Several prefixes in one element: each is an entry. */
+        int rc = begin(l, "CommonPrefixes");
+        if (rc < 0)
+            return rc;
+        e = l->open;
+    }
     if (xml_is(name, e->is_prefix ? "Prefix" : "Key"))
         return xml_keep(&e->key, text);
     if (xml_is(name, "LastModified") || xml_is(name, "Initiated")) {
@@ -133,7 +140,7 @@ static int end(void *arg, const char *record)
         return -EBADMSG;
     if (xml_is(record, "Upload") && (!e->upload_id || !e->upload_id[0]))
         return -EBADMSG;
-    return e->etag ? 0 : xml_keep(&e->etag, "");
+    return 0;
 }
 
 /* Decodes in place. 0, 1 if the result cannot be a key, -EBADMSG, -ENOMEM. */

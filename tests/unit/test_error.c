@@ -96,6 +96,15 @@ static void test_success(void **state)
     assert_string_equal(e.msg, "");
 }
 
+static void test_missing_bucket(void **state)
+{
+    struct err e = answer(404, NULL, OBS_HEAD_BUCKET, OBS_DIALECT_OBS);
+    assert_int_equal(e.cls, ERR_GONE);
+    assert_non_null(strstr(e.msg, "bucket"));
+    e = answer(404, NULL, OBS_HEAD, OBS_DIALECT_OBS);
+    assert_non_null(strstr(e.msg, "object"));
+}
+
 /* A refusal names the right that is missing. */
 static void test_rights(void **state)
 {
@@ -210,10 +219,11 @@ static void test_retry_after(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_codes),         cmocka_unit_test(test_success),
-        cmocka_unit_test(test_rights),        cmocka_unit_test(test_transport),
-        cmocka_unit_test(test_foreign_words), cmocka_unit_test(test_table),
-        cmocka_unit_test(test_backoff),       cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_codes),       cmocka_unit_test(test_success),
+        cmocka_unit_test(test_rights),      cmocka_unit_test(test_missing_bucket),
+        cmocka_unit_test(test_transport),   cmocka_unit_test(test_foreign_words),
+        cmocka_unit_test(test_table),       cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_retry_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

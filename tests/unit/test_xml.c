@@ -64,6 +64,21 @@ static void test_list(void **state)
     obs_list_clear(&l);
 }
 
+static void test_several_prefixes(void **state)
+{
+    struct obs_list l;
+    assert_int_equal(list("<ListBucketResult><CommonPrefixes><Prefix>b/</Prefix><Prefix>a/</Prefix>"
+                          "</CommonPrefixes></ListBucketResult>",
+                          &l),
+                     0);
+    assert_int_equal(l.n, 2);
+    assert_string_equal(l.v[0].key, "a/");
+    assert_string_equal(l.v[1].key, "b/");
+    assert_true(l.v[0].is_prefix && l.v[1].is_prefix);
+    assert_string_equal(l.v[0].etag, "");
+    obs_list_clear(&l);
+}
+
 static void test_list_encoded(void **state)
 {
     struct obs_list l;
@@ -402,12 +417,13 @@ static void test_build(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_list),        cmocka_unit_test(test_list_encoded),
-        cmocka_unit_test(test_next_marker), cmocka_unit_test(test_list_broken),
-        cmocka_unit_test(test_list_bounds), cmocka_unit_test(test_error_inside),
-        cmocka_unit_test(test_parse_error), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_uploads),     cmocka_unit_test(test_delete),
-        cmocka_unit_test(test_single),      cmocka_unit_test(test_build),
+        cmocka_unit_test(test_list),         cmocka_unit_test(test_several_prefixes),
+        cmocka_unit_test(test_list_encoded), cmocka_unit_test(test_next_marker),
+        cmocka_unit_test(test_list_broken),  cmocka_unit_test(test_list_bounds),
+        cmocka_unit_test(test_error_inside), cmocka_unit_test(test_parse_error),
+        cmocka_unit_test(test_parts),        cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_delete),       cmocka_unit_test(test_single),
+        cmocka_unit_test(test_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
