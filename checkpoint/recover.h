@@ -19,8 +19,9 @@
  *             CONFLICT          somebody else's newer object stands there; data stay, `eno`
  *
  * Invariants  (each has a property test)
- *             1. An answer that is an error (401, 403, 408, 429, 5xx, no answer) never leads to
- *                ABORT, DISCARD, COMPLETE or ALREADY_COMPLETE.
+ *             1. An answer that is an error (401, 403, 408, 429, 5xx, no answer) decides nothing
+ *                about a sealed file: WAIT, or KEEP and CONFLICT as the journal says. (What was
+ *                abandoned, or has expired, goes without asking.)
  *             2. COMPLETE only if the kept parts cover [0, size) without gap or overlap, each on
  *                the server with the journalled size and ETag.
  *             3. What was acknowledged at durability=stage is never aborted or discarded unless
@@ -77,7 +78,7 @@ enum recover_hash { HASH_UNKNOWN = 0, HASH_MATCH, HASH_MISMATCH, HASH_UNREADABLE
 
 struct recover_staging {
     bool exists;
-    uint64_t size;
+    uint64_t size; /* its owner keeps it at least as long as the sealed file, or as its map */
     /* Result of re-hashing by part number - 1; shorter or NULL: not hashed. */
     const enum recover_hash *hashes;
     size_t n_hashes;
@@ -162,13 +163,16 @@ struct recover_part {
 struct recover_plan {
     enum recover_action action;
     enum recover_why why;
-    unsigned need;              /* enum recover_need */
-    int eno;                    /* positive errno for the user where the plan is bad news, else 0 */
-    bool restart;               /* RESUME: a new upload, nothing kept; the old one is in `aborts` */
-    bool send_attrs;            /* the final attributes did not go with Initiate */
-    struct recover_part *parts; /* ascending, whole file; empty if restart */
+    unsigned need;   /* enum recover_need */
+    int eno;         /* positive errno for the user where the plan is bad news, else 0 */
+    bool restart;    /* RESUME: a new upload, nothing kept; the old one is in `aborts` */
+    bool send_attrs; /* the final attributes did not go with Initiate */
+    /* Ascending, covering [0, size). If restart: only those whose staging is to be compared. */
+    struct recover_part *parts;
     uint32_t n_parts;
-    struct state_stale aborts[STATE_STALE_MAX + 1]; /* pointers into the state: do not free */
+    /* Beside any action: uploads of the journal that are of no use any more. Pointers into the
+     * state: do not free. */
+    struct state_stale aborts[STATE_STALE_MAX + 1];
     uint32_t n_aborts;
 };
 
