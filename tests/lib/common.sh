@@ -71,12 +71,18 @@ run_limited() {
     timeout --kill-after=5 "$@"
 }
 
+# A process that has ended may still stand there as a zombie until somebody collects it.
+is_gone() { # PID
+    case $(cat "/proc/$1/stat" 2>/dev/null) in
+    "" | *") Z "*) return 0 ;;
+    esac
+    return 1
+}
+
 wait_gone() { # PID SECONDS
     local i
     for ((i = 0; i < $2 * 20; i++)); do
-        case $(cat "/proc/$1/stat" 2>/dev/null) in
-        "" | *") Z "*) return 0 ;;
-        esac
+        ! is_gone "$1" || return 0
         sleep 0.05
     done
     return 1
