@@ -128,7 +128,9 @@ struct fetch_file *fetch_file_ref(struct fetch_file *file)
     return file;
 }
 
-void fetch_file_unref_locked(struct fetch_file *file, struct fetch_todo *todo)
+/* Nobody in the queue can go on by this: idle segments did not stand in its way, and GETs that are
+ * cancelled give their room back when they end. */
+void fetch_file_unref_locked(struct fetch_file *file)
 {
     ASSERT_HELD(&file->fetch->lock);
     if (--file->refs > 0)
@@ -138,7 +140,6 @@ void fetch_file_unref_locked(struct fetch_file *file, struct fetch_todo *todo)
         fetch_get_cancel_locked(s);
         fetch_segment_drop_locked(s);
     }
-    fetch_queue_locked(file->fetch, todo);
     fetch_name_unref_locked(file->name);
     free(file->segments);
     free(file);
@@ -149,13 +150,10 @@ void fetch_file_unref(struct fetch_file *file)
     if (!file)
         return;
     struct fetch *f = file->fetch;
-    struct fetch_todo todo;
 
-    fetch_todo_init(&todo);
     lock_take(&f->lock);
-    fetch_file_unref_locked(file, &todo);
+    fetch_file_unref_locked(file);
     lock_drop(&f->lock);
-    fetch_todo_run(f, &todo);
 }
 
 int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag)
@@ -198,14 +196,10 @@ int fetch_file_put(struct fetch_file *file, const void *p, size_t n)
 void fetch_file_drop(struct fetch_file *file)
 {
     struct fetch *f = file->fetch;
-    struct fetch_todo todo;
 
-    fetch_todo_init(&todo);
     lock_take(&f->lock);
     fetch_drop_idle_locked(file, 0, UINT64_MAX, SIZE_MAX);
-    fetch_queue_locked(f, &todo);
     lock_drop(&f->lock);
-    fetch_todo_run(f, &todo);
 }
 
 int fetch_stream_new(struct fetch_file *file, struct fetch_stream **ret_stream)
@@ -215,6 +209,7 @@ int fetch_stream_new(struct fetch_file *file, struct fetch_stream **ret_stream)
     if (!stream)
         return -ENOMEM;
     stream->file = file;
+    stream->refs = 1;
     window_init(&stream->window);
     lock_take(&file->fetch->lock);
     file->refs++;
@@ -238,24 +233,29 @@ static void abandon_ahead_locked(struct fetch_file *file)
     }
 }
 
+void fetch_stream_unref_locked(struct fetch_stream *stream)
+{
+    if (--stream->refs > 0)
+        return;
+    fetch_file_unref_locked(stream->file);
+    free(stream);
+}
+
 void fetch_stream_free(struct fetch_stream *stream)
 {
     if (!stream)
         return;
     struct fetch_file *file = stream->file;
     struct fetch *f = file->fetch;
-    struct fetch_todo todo;
 
-    fetch_todo_init(&todo);
     lock_take(&f->lock);
+    stream->closed = true;
     fetch_link_remove(&stream->in_file);
     fetch_link_remove(&stream->in_fetch);
     if (fetch_link_empty(&file->streams))
         abandon_ahead_locked(file);
-    fetch_file_unref_locked(file, &todo);
+    fetch_stream_unref_locked(stream);
     lock_drop(&f->lock);
-    fetch_todo_run(f, &todo);
-    free(stream);
 }
 
 void fetch_limits_locked(struct fetch_stream *stream, struct window_limits *ret_limits)

@@ -21,7 +21,8 @@
  *             reads cannot block each other. Reading ahead never waits and takes at most three
  *             quarters of the budget.
  * Locking     One lock in struct fetch, below the filesystem's own locks and above those of net/.
- *             done() is called without it. Sinks copy without it: a segment that is being
+ *             done() is called without it, and only by engine threads and by release and
+ *             cancel of other reads. Sinks copy without it: a segment that is being
  *             filled stays, and nobody reads above its mark of filled bytes.
  * Errors      -ESTALE: the object is no longer that version (412 or 404). -EINTR: cancelled before
  *             it started. Else the errno of the GET. A failed segment is dropped: the next read of
@@ -108,7 +109,7 @@ int fetch_file_new(struct fetch *fetch, const char *key, const char *etag, uint6
 struct fetch_file *fetch_file_ref(struct fetch_file *file);
 
 /* With the last reference its cached bytes go and its GETs are cancelled. NULL is allowed. A
- * stream, and a read that was started and not released, hold a reference themselves. */
+ * stream, and a read that was prepared and not released, hold a reference themselves. */
 void fetch_file_unref(struct fetch_file *file);
 
 /* The same content has another name and ETag now (renamed on the server). GETs under way that fail
@@ -125,15 +126,16 @@ void fetch_file_drop(struct fetch_file *file);
 /* The state of a handle that reads `file`. Reads of one stream may run in parallel. -ENOMEM. */
 int fetch_stream_new(struct fetch_file *file, struct fetch_stream **ret_stream);
 
-/* After its last read was released. GETs ahead that no other stream of the file can want are
+/* Its reads may still be under way. GETs ahead that no other stream of the file can want are
  * cancelled. NULL is allowed. */
 void fetch_stream_free(struct fetch_stream *stream);
 
 struct fetch_read;
 
-/* The read has ended, look at read->eno. Called once, without a lock, on an engine thread or on a
- * thread that gave room back (fetch_read_release(), fetch_read_cancel(), fetch_file_unref(), ..).
- * It may call any function here except fetch_free(), and must not block. */
+/* The read has ended, look at read->eno. Called once, without a lock, on an engine thread, or in
+ * fetch_read_release() or fetch_read_cancel() of another read whose room it was waiting for: call
+ * these without locks that done() takes. It may call any function here except fetch_free(), and
+ * must not block. */
 typedef void fetch_done_fn(struct fetch_read *read, void *arg);
 
 /* Private to fetch: an element of a ring whose head is one too. */
@@ -173,8 +175,8 @@ struct fetch_read {
     struct fetch_link link; /* in the queue for memory, or among those to be answered */
 };
 
-/* Prepares *read; nothing happens yet. `stream` may be NULL: the read is then taken as random.
- * `file` and `stream` must stay until fetch_read_release(). */
+/* Prepares *read; nothing happens yet. `stream` may be NULL: the read is then taken as random. The
+ * read refers to file and stream until fetch_read_release(), which has to follow in every case. */
 void fetch_read_init(struct fetch_read *read, struct fetch_file *file, struct fetch_stream *stream,
                      uint64_t off, size_t n, fetch_done_fn *done, void *arg);
 

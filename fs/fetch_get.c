@@ -270,7 +270,7 @@ void fetch_ahead_locked(struct fetch_stream *stream, struct fetch_todo *todo)
     struct window_limits limits;
     uint64_t off, n;
 
-    if (f->under_way >= f->config.parallel || !fetch_link_empty(&f->queue))
+    if (stream->closed || f->under_way >= f->config.parallel || !fetch_link_empty(&f->queue))
         return;
     fetch_limits_locked(stream, &limits);
     while (f->under_way < f->config.parallel && window_next(&stream->window, &limits, &off, &n)) {

@@ -101,6 +101,8 @@ struct fetch_stream {
     struct fetch_file *file;
 
     /* under the fetch's lock */
+    unsigned refs; /* the handle's, and one for each read */
+    bool closed;   /* the handle has gone: nothing is fetched ahead any more */
     struct window window;
     int64_t used_ms; /* last read */
     struct fetch_link in_file, in_fetch;
@@ -147,7 +149,8 @@ struct fetch_todo {
 
 /* --- fetch.c --- */
 void fetch_name_unref_locked(struct fetch_name *name);
-void fetch_file_unref_locked(struct fetch_file *file, struct fetch_todo *todo);
+void fetch_file_unref_locked(struct fetch_file *file);
+void fetch_stream_unref_locked(struct fetch_stream *stream);
 
 /* What the window of the stream may take at this moment. */
 void fetch_limits_locked(struct fetch_stream *stream, struct window_limits *ret_limits);

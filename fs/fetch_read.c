@@ -35,6 +35,12 @@ void fetch_read_init(struct fetch_read *read, struct fetch_file *file, struct fe
     read->pins = read->pins_own;
     read->iov = read->iov_own;
     fetch_link_init(&read->link);
+
+    lock_take(&file->fetch->lock);
+    file->refs++;
+    if (stream)
+        stream->refs++;
+    lock_drop(&file->fetch->lock);
 }
 
 static void unpin_all_locked(struct fetch_read *r)
@@ -262,13 +268,12 @@ int fetch_read_start(struct fetch_read *read)
     lock_take(&f->lock);
     if (read->state != READ_NEW || read->asked > FETCH_READ_MAX) {
         int rc = read->state == READ_STOPPED ? -EINTR : -EINVAL;
-        read->state = READ_RELEASED;
+        read->state = READ_ENDED;
         lock_drop(&f->lock);
         return err_set(&read->err, read->eno = rc, "%s", err_text(rc));
     }
     uint64_t left = read->off < file->size ? file->size - read->off : 0;
     read->n = read->asked < left ? read->asked : (size_t)left;
-    file->refs++;
     f->stats.reads++;
     f->stats.bytes_asked += read->n;
     if (read->stream && read->n) {
@@ -358,21 +363,23 @@ bool fetch_read_cancel(struct fetch_read *read)
 
 void fetch_read_release(struct fetch_read *read)
 {
-    struct fetch *f = read->file->fetch;
     struct fetch_todo todo;
 
-    if (read->state == READ_RELEASED)
+    if (read->state == READ_RELEASED) /* the file may have gone */
         return;
+    struct fetch *f = read->file->fetch;
     fetch_todo_init(&todo);
     lock_take(&f->lock);
     assert(read->state != READ_QUEUED && read->state != READ_WAITING);
-    if (read->state == READ_ENDED) {
-        for (int i = 0; i < read->n_iov; i++)
-            read->pins[i].segment->delivered += read->iov[i].iov_len;
+    for (int i = 0; i < read->n_iov; i++)
+        read->pins[i].segment->delivered += read->iov[i].iov_len;
+    if (read->n_pins) {
         unpin_all_locked(read);
-        fetch_file_unref_locked(read->file, &todo);
         fetch_queue_locked(f, &todo);
     }
+    if (read->stream)
+        fetch_stream_unref_locked(read->stream);
+    fetch_file_unref_locked(read->file);
     read->state = READ_RELEASED;
     pins_free(read);
     lock_drop(&f->lock);

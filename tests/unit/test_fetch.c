@@ -568,6 +568,25 @@ static void closing_a_handle_cancels_what_was_ahead(void **state)
     bench_close(&b);
 }
 
+static void a_prepared_read_keeps_its_version(void **state)
+{
+    struct bench b;
+    struct reader r = {0};
+
+    bench_open(&b, 0, 1024 * M);
+    fetch_read_init(&r.read, b.file, b.stream, 0, 4096, on_done, &r);
+    fetch_stream_free(b.stream);
+    fetch_file_unref(b.file);
+    b.stream = NULL;
+    b.file = NULL;
+    assert_int_equal(fetch_read_start(&r.read), 0);
+    serve(&b.fake, 0);
+    assert_int_equal(r.done, 1);
+    expect_bytes(&r, 0, 4096);
+    fetch_read_release(&r.read);
+    bench_close(&b);
+}
+
 static void the_pool_keeps_its_budget(void **state)
 {
     static const size_t sizes[] = {1,       4096,    4097,     131072,   131073,
@@ -616,6 +635,7 @@ int main(void)
         cmocka_unit_test(a_small_object_is_seeded),
         cmocka_unit_test(a_rename_pins_the_new_name),
         cmocka_unit_test(closing_a_handle_cancels_what_was_ahead),
+        cmocka_unit_test(a_prepared_read_keeps_its_version),
         cmocka_unit_test(the_pool_keeps_its_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
