@@ -92,7 +92,7 @@ struct inode {
     /* content */
     struct staged *staged;    /* local bytes of a file that is being changed, or NULL */
     struct fetch_file *fetch; /* the stored version's read cache, made on demand */
-    bool kernel_has_pages;    /* an open of this version let the kernel keep pages */
+    bool kernel_has_pages;    /* something of this version was read: the kernel may have it still */
     struct latched_error error;
     unsigned moving; /* a rename works on it: nothing is published meanwhile */
     struct waitlist move_waiters;

@@ -28,7 +28,6 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         op_reply(&op, rc);
         return;
     }
-    inode->kernel_has_pages = true;
     fi->fh = (uint64_t)(uintptr_t)h;
     fi->keep_cache = 1; /* pages are of one version: another version is another inode */
     fi->noflush = !h->writable;
@@ -149,6 +148,7 @@ static void read_stored_locked(struct reading *r)
     }
     fetch_read_init(&r->fetch, file, r->h->stream, r->off, r->n, fetch_done, r);
     r->fetching = true;
+    r->h->inode->kernel_has_pages = true;
     fs_unlock(r->fs);
 
     rc = fetch_read_start(&r->fetch); /* 0: fetch_done() has it now */
@@ -181,14 +181,14 @@ static void reply_staged(struct reading *r, struct staged *st, size_t n)
     buf.buf[0].fd = st->fd;
     buf.buf[0].pos = (off_t)r->off;
     struct fs *fs = r->fs;
-    st->readers++;
+    st->users++;
     fs_unlock(fs);
 
     fuse_req_interrupt_func(r->req, NULL, NULL);
     fuse_reply_data(r->req, &buf, FUSE_BUF_SPLICE_MOVE);
     reading_free(r);
     fs_lock(fs);
-    st->readers--;
+    st->users--;
     staged_reap_locked(fs, st);
     fs_unlock(fs);
 }

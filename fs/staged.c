@@ -67,7 +67,7 @@ static void forget_upload(struct fs *fs, struct staged *st)
 
 void staged_reap_locked(struct fs *fs, struct staged *st)
 {
-    if (st->state != STAGED_DEAD || st->inflight || st->writing || st->readers)
+    if (st->state != STAGED_DEAD || st->inflight || st->writing || st->users)
         return;
 
     /* Only now: parts that were under way when the upload is aborted might survive it. */

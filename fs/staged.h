@@ -81,7 +81,7 @@ struct staged {
     uint64_t gen;
     uint64_t stored_gen;
     unsigned writing; /* writers between begin and end */
-    unsigned readers; /* reads of fd under way */
+    unsigned users;     /* threads that use it across calls that may drop it */
 
     struct upload upload;
     struct part *parts; /* in order, without gaps, as far as they were needed */

@@ -95,6 +95,7 @@ static void transfer_done(struct obs_call *call)
     fs_lock(fs);
     DL_DELETE(st->transfers, t);
     st->inflight--;
+    st->users++; /* whatever the answer leads to, it stays until the end of this function */
     if (t->bulk)
         fs->transfers--;
     if (st->state == STAGED_DEAD)
@@ -102,8 +103,8 @@ static void transfer_done(struct obs_call *call)
     else
         publish_answer_locked(fs, st, t);
     transfer_free_locked(t);
-    if (st->state == STAGED_DEAD)
-        staged_reap_locked(fs, st);
+    st->users--;
+    staged_reap_locked(fs, st);
     publish_pump_locked(fs);
     fs_unlock(fs);
 }
