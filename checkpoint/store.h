@@ -16,7 +16,8 @@
  *             prefix. It is a name, not a proof: the file `mount` is compared as well.
  *
  * Lock        An OFD lock on `lock`: it lives as long as the open file, also across the fork into
- *             the background, and dies with the process. Read-only mounts take none.
+ *             the background, and dies with the last process that has it. The parent of such a
+ *             fork leaves by _exit() without store_close(). Read-only mounts take none.
  *
  * Removal     The staging file goes first, then the journal: a journal alone says what happened, a
  *             staging file alone says nothing and is dropped.
