@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "tests/obs-local/auth.h"
+#include "tests/obs-local/cloud.h"
 
 static bool from_loopback(struct request *r)
 {
@@ -88,6 +89,21 @@ static void set_credentials(struct request *r)
     ans_json(r, ok ? 200 : 400, ok ? "{}" : "{\"error\":\"not as the README says\"}");
 }
 
+static void get_cloud(struct request *r)
+{
+    ans_json(r, 200, "");
+    cloud_json(r->srv->cloud, &r->out);
+}
+
+static void set_cloud(struct request *r)
+{
+    struct err err = {0};
+    if (cloud_set(r->srv->cloud, buf_str(&r->body), r->body.n, &err) != 0)
+        answer_problem(r, &err);
+    else
+        ans_json(r, 200, "{}");
+}
+
 static const struct {
     const char *method, *path;
     struct op op;
@@ -97,6 +113,8 @@ static const struct {
     {"POST", "/-/reset", {"/reset", BODY_NONE, false, true, reset, NULL}},
     {"GET", "/-/faults", {"/faults", BODY_NONE, false, true, get_faults, NULL}},
     {"POST", "/-/faults", {"/faults", BODY_MEMORY, false, true, set_faults, NULL}},
+    {"GET", "/-/cloud", {"/cloud", BODY_NONE, false, true, get_cloud, NULL}},
+    {"POST", "/-/cloud", {"/cloud", BODY_MEMORY, false, true, set_cloud, NULL}},
     {"POST", "/-/credentials", {"/credentials", BODY_MEMORY, false, true, set_credentials, NULL}},
 };
 

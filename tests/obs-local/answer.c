@@ -39,6 +39,41 @@ void ans_etag(struct request *r, const char *etag)
     ans_header(r, "ETag", arena_printf(&r->mem, "\"%s\"", etag));
 }
 
+static void error_xml(struct request *r, const char *code, const char *message)
+{
+    struct buf *b = &r->out;
+    ans_header(r, "Content-Type", "application/xml");
+    buf_adds(b, "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<Error>");
+    xml_text(b, "Code", code);
+    xml_text(b, "Message", message);
+    xml_text(b, "RequestId", r->request_id);
+    xml_text(b, "HostId", "obs-local");
+    xml_text(b, "Resource", r->path ? r->path : "/");
+    buf_adds(b, "</Error>");
+}
+
+static void error_json(struct request *r, const char *code, const char *message)
+{
+    struct buf *b = &r->out;
+    ans_header(r, "Content-Type", "application/json");
+    if (r->error_form == ERROR_IAM) {
+        buf_addf(b, "{\"error\":{\"code\":%d,\"message\":", r->status);
+        text_json(b, message);
+        buf_adds(b, ",\"title\":");
+        text_json(b, code);
+        buf_adds(b, "}}");
+        return;
+    }
+    buf_adds(b, r->error_form == ERROR_V1 ? "{\"is_success\":false,\"error_code\":"
+                                          : "{\"error_code\":");
+    text_json(b, code);
+    buf_adds(b, ",\"error_msg\":");
+    text_json(b, message);
+    buf_adds(b, ",\"request_id\":");
+    text_json(b, r->request_id);
+    buf_adds(b, "}");
+}
+
 void ans_error_status(struct request *r, int status, const char *code, const char *message)
 {
     if (r->failed)
@@ -55,17 +90,11 @@ void ans_error_status(struct request *r, int status, const char *code, const cha
     if (r->head) {
         ans_service_header(r, "error-code", code);
         ans_service_header(r, "error-message", message);
-        return;
+    } else if (r->error_form == ERROR_XML) {
+        error_xml(r, code, message);
+    } else {
+        error_json(r, code, message);
     }
-    ans_header(r, "Content-Type", "application/xml");
-    struct buf *b = &r->out;
-    buf_adds(b, "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n<Error>");
-    xml_text(b, "Code", code);
-    xml_text(b, "Message", message);
-    xml_text(b, "RequestId", r->request_id);
-    xml_text(b, "HostId", "obs-local");
-    xml_text(b, "Resource", r->path ? r->path : "/");
-    buf_adds(b, "</Error>");
 }
 
 void ans_error(struct request *r, const char *code, const char *message)
@@ -303,13 +332,13 @@ enum MHD_Result answer_reset(struct request *r)
 static void apply_late_faults(struct request *r)
 {
     const struct fault_hit *f = &r->fault;
-    if (!f->fired || r->failed)
+    if (!f->fired)
         return;
-    if (f->in_200) {
+    if (!r->failed && f->in_200) {
         ans_error_status(r, f->status ? f->status : 500, f->code ? f->code : "InternalError",
                          f->message);
         r->status = 200;
-    } else if (f->status && f->after) {
+    } else if (!r->failed && f->status && f->after) {
         ans_error_status(r, f->status, f->code, f->message);
     }
     if (f->raw_body) {
@@ -352,7 +381,7 @@ static void add_common_headers(struct request *r, struct MHD_Response *resp)
     MHD_add_response_header(resp, "Date", date);
     MHD_add_response_header(resp, aws ? "x-amz-request-id" : "x-obs-request-id", r->request_id);
     MHD_add_response_header(resp, aws ? "x-amz-id-2" : "x-obs-id-2", "obs-local");
-    if (r->sign == SIGN_SDK || r->sign == SIGN_TOKEN)
+    if (r->cloud)
         MHD_add_response_header(resp, "X-Request-Id", r->request_id);
     for (size_t i = 0; i < r->out_headers.n; i++)
         MHD_add_response_header(resp, r->out_headers.v[i].name, r->out_headers.v[i].value);

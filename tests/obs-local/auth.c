@@ -170,10 +170,9 @@ static enum lookup lookup(struct auth *a, const char *ak, const char *token, int
 }
 
 bool auth_secret(struct auth *a, const char *ak, const char *token, int64_t now_s, char *out,
-                 size_t size)
+                 size_t size, bool *ret_read_only)
 {
-    bool read_only;
-    return lookup(a, ak, token, now_s, out, size, &read_only) == LOOKUP_OK;
+    return lookup(a, ak, token, now_s, out, size, ret_read_only) == LOOKUP_OK;
 }
 
 /* ---------------------------------------------------------------- the forms */

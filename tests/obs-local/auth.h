@@ -31,7 +31,7 @@ int auth_add_file(struct auth *a, const char *path, struct err *err);
 char *auth_any(struct auth *a);
 /* Copies the secret key of `ak`; false: unknown or expired. `token` must be the credential's. */
 bool auth_secret(struct auth *a, const char *ak, const char *token, int64_t now_s, char *out,
-                 size_t size);
+                 size_t size, bool *ret_read_only);
 
 /* Sets r->sign and r->dialect from the form of the request, without checking anything. */
 void auth_classify(struct request *r);

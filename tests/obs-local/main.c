@@ -12,6 +12,7 @@
 
 #include "net/base/cleanup.h"
 #include "tests/obs-local/auth.h"
+#include "tests/obs-local/cloud.h"
 #include "tests/obs-local/server.h"
 
 static const char usage[] =
@@ -27,6 +28,7 @@ static const char usage[] =
     "  --rate N                 body bytes per second and connection, each direction\n"
     "  --tls CERT KEY           serve https with these PEM files\n"
     "  --faults FILE            start with the faults of this JSON file\n"
+    "  --cloud FILE             configure the cloud services from this JSON file\n"
     "  --null-store             keep sizes and checksums but no bytes; a GET gives zeros\n"
     "  --complete-wins initiate|last   which of two uploads stays (initiate)\n"
     "  --metadata-touches-mtime        PUT ?metadata sets Last-Modified\n"
@@ -45,6 +47,7 @@ struct options {
     const char *buckets[LIST_MAX];
     size_t n_buckets;
     const char *faults;
+    const char *cloud;
 };
 
 enum {
@@ -59,6 +62,7 @@ enum {
     OPT_RATE,
     OPT_TLS,
     OPT_FAULTS,
+    OPT_CLOUD,
     OPT_NULL_STORE,
     OPT_COMPLETE_WINS,
     OPT_METADATA_MTIME,
@@ -78,6 +82,7 @@ static const struct option long_options[] = {
     {"rate", required_argument, NULL, OPT_RATE},
     {"tls", required_argument, NULL, OPT_TLS},
     {"faults", required_argument, NULL, OPT_FAULTS},
+    {"cloud", required_argument, NULL, OPT_CLOUD},
     {"null-store", no_argument, NULL, OPT_NULL_STORE},
     {"complete-wins", required_argument, NULL, OPT_COMPLETE_WINS},
     {"metadata-touches-mtime", no_argument, NULL, OPT_METADATA_MTIME},
@@ -160,6 +165,9 @@ static int parse_one(struct options *o, int opt, char *arg, int argc, char **arg
     case OPT_FAULTS:
         o->faults = arg;
         return 0;
+    case OPT_CLOUD:
+        o->cloud = arg;
+        return 0;
     case OPT_NULL_STORE:
         o->store.null_store = true;
         return 0;
@@ -200,17 +208,29 @@ static int parse(int argc, char **argv, struct options *o)
     return 0;
 }
 
-static int load_faults(struct server *srv, const char *path, struct err *err)
+/* Reads a file of at most 1 MiB and hands it to `set`. */
+static int load(const char *path, struct err *err,
+                int (*set)(struct server *, const char *, size_t, struct err *), struct server *srv)
 {
     CLEANUP_FCLOSE FILE *f = fopen(path, "re");
     if (!f)
         return err_set(err, -errno, "cannot read '%s': %s", path, err_text(errno));
     CLEANUP_FREE char *text = mem_alloc(1 << 20);
     size_t n = fread(text, 1, 1 << 20, f);
-    int rc = faults_set(srv->faults, text, n, err);
+    int rc = set(srv, text, n, err);
     if (rc != 0)
         err_prefix(err, "'%s'", path);
     return rc;
+}
+
+static int set_faults(struct server *srv, const char *text, size_t n, struct err *err)
+{
+    return faults_set(srv->faults, text, n, err);
+}
+
+static int set_cloud(struct server *srv, const char *text, size_t n, struct err *err)
+{
+    return cloud_set(srv->cloud, text, n, err);
 }
 
 static int set_up(struct server *srv, const struct options *o, struct err *err)
@@ -221,11 +241,15 @@ static int set_up(struct server *srv, const struct options *o, struct err *err)
     }
     if (o->credential_file && auth_add_file(srv->auth, o->credential_file, err) != 0)
         return err->eno;
-    if (o->faults && load_faults(srv, o->faults, err) != 0)
+    if (o->faults && load(o->faults, err, set_faults, srv) != 0)
         return err->eno;
     int rc = store_open(&o->store, &srv->store, err);
     for (size_t i = 0; rc == 0 && i < o->n_buckets; i++)
         store_bucket_create(srv->store, o->buckets[i], NULL); /* there already: fine */
+    if (rc == 0)
+        srv->cloud = cloud_new(srv->store, srv->auth);
+    if (rc == 0 && o->cloud)
+        rc = load(o->cloud, err, set_cloud, srv);
     return rc == 0 ? server_start(srv, err) : rc;
 }
 
@@ -275,6 +299,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "obs-local: %s\n", err.msg);
     }
     server_stop(&srv);
+    cloud_free(srv.cloud);
     store_close(srv.store);
     auth_free(srv.auth);
     stats_free(srv.stats);

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "net/base/cleanup.h"
+#include "tests/obs-local/cloud.h"
 
 static void finish_unknown(struct request *r)
 {
@@ -190,7 +191,7 @@ void route(struct request *r)
 {
     const char *host = host_name(r);
     r->op = &op_unknown;
-    if (!split_names(r, host))
+    if (cloud_route(r, host) || !split_names(r, host))
         return;
     if (r->key)
         r->op = object_op(r);

@@ -170,7 +170,7 @@ static void request_begin(struct request *r)
     if (is_admin(r))
         return;
     stats_begin(r->srv->stats, r->op->name);
-    if (!r->failed && r->op != &op_unknown && r->sign != SIGN_SDK && r->sign != SIGN_TOKEN)
+    if (!r->failed && r->op != &op_unknown && !r->cloud)
         auth_check(r);
     if (!r->failed && !r->ak && !r->op->open)
         ans_error(r, "AccessDenied", NULL);

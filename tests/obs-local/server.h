@@ -50,6 +50,14 @@ enum dialect { DIALECT_OBS, DIALECT_AWS };
 
 enum sign_kind { SIGN_NONE, SIGN_OBS, SIGN_V2, SIGN_V4, SIGN_SDK, SIGN_TOKEN, SIGN_KIND_COUNT };
 
+/* How the errors of a service look. */
+enum error_form {
+    ERROR_XML,  /* OBS */
+    ERROR_JSON, /* error_code and error_msg */
+    ERROR_V1,   /* the same with is_success */
+    ERROR_IAM,  /* {"error": {"code", "message", "title"}} */
+};
+
 enum body_kind {
     BODY_NONE,  /* read and dropped */
     BODY_BLOB,  /* into the store */
@@ -94,6 +102,9 @@ struct request {
     const char *key;    /* NULL: none */
     bool has_length;
     uint64_t length;
+    bool cloud;          /* not the object service: cloud.h */
+    const char *args[2]; /* of the path of a cloud service */
+    enum error_form error_form;
 
     /* --- who asks, and for what --- */
     enum sign_kind sign;
