@@ -16,7 +16,7 @@
 #
 #   mounted_with [OPTS]    mounts at $M
 #   remount [OPTS]         unmounts and mounts again
-#   drop_pages             drops what the kernel and the driver may still know, by a remount
+#   drop_pages [OPTS]      drops what the kernel and the driver may still know, by a remount
 #   oc COMMAND...          tests/lib/obsclient.py on the bucket
 #   requests [OP]...       how many requests of these operations since the last oc reset
 #   puts_copies_deletes    "PUTS COPIES DELETES" since then
@@ -66,7 +66,7 @@ remount() {
     mounted_with "$@"
 }
 
-drop_pages() { remount; }
+drop_pages() { remount "$@"; }
 
 sanitizers_are_silent() {
     local report

@@ -1,0 +1,318 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# publish.sh - when a file becomes visible in the bucket, and what that costs.
+
+# Sizes of all objects that were stored under KEY, in order: "0 6" is an empty one first.
+stored_sizes() { oc log PutObject | awk -F '\t' -v key="$1" '$2 == key && $3 == 200 { print $4 }' | xargs; }
+
+t_echo_is_one_put() { # s3
+    oc reset
+    echo x >"$M/f"
+    check_eq "PUTs, copies, deletes" "$(puts_copies_deletes)" "1 0 0"
+    check_eq "content" "$(oc get f)" x
+}
+
+# Children inherit the descriptor and close it; only the last close stores.
+t_subshell_is_one_put() { # s3
+    oc reset
+    (
+        echo a
+        echo b
+        /bin/echo c
+        /bin/echo d
+    ) >"$M/f"
+    check_eq "what was stored" "$(stored_sizes f)" 8
+    check_eq "content" "$(oc get f | xargs)" "a b c d"
+}
+
+# The same of a file that exists: it is never seen empty.
+t_overwrite_is_one_put() { # s3
+    echo old | oc put f >/dev/null
+    oc reset
+    (
+        /bin/echo a
+        /bin/echo b
+    ) >"$M/f"
+    check_eq "what was stored" "$(stored_sizes f)" 4
+    check_eq "PUTs, copies, deletes" "$(puts_copies_deletes)" "1 0 0"
+}
+
+# While the writer still writes, others see the old version, at every moment.
+t_old_version_until_close() { # s3
+    echo old | oc put f >/dev/null
+    exec 5>"$M/f"
+    /bin/echo new >&5
+    check_eq "in the bucket before close" "$(oc get f)" old
+    /bin/echo more >&5
+    check_eq "still before close" "$(oc get f)" old
+    exec 5>&-
+    check_eq "after close" "$(oc get f | xargs)" "new more"
+}
+
+t_new_file_absent_until_close() { # s3
+    exec 5>"$M/f"
+    head -c $((part_size * 2 + 100)) /dev/zero >&5
+    check_eq "objects before close" "$(oc list)" ""
+    check_eq "its own mount shows it" "$(stat -c %s "$M/f")" $((part_size * 2 + 100))
+    exec 5>&-
+    check_eq "objects" "$(oc list | cut -f 1,2)" $'f\t'$((part_size * 2 + 100))
+}
+
+t_empty_file() { # s3
+    oc reset
+    : >"$M/f"
+    touch "$M/g"
+    leave
+    check_eq "objects" "$(oc list | cut -f 1,2 | xargs)" "f 0 g 0"
+    check_eq "PUTs" "$(requests PutObject)" 2
+    mounted_with
+}
+
+t_truncate_existing_by_open() { # s3
+    echo something | oc put f >/dev/null
+    : >"$M/f"
+    leave
+    check_eq "object" "$(oc list | cut -f 1,2)" $'f\t0'
+    mounted_with
+}
+
+# fsync publishes: its writer said so.
+t_fsync_publishes() { # s3
+    python3 - "$M/f" "$T/go" "$T/went" <<'EOF_PY' &
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"first\n")
+os.fsync(fd)
+open(sys.argv[3], "w").close()
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.02)
+os.write(fd, b"second\n")
+os.close(fd)
+EOF_PY
+    local writer=$! i
+    for ((i = 0; i < 500; i++)); do
+        [ ! -e "$T/went" ] || break
+        sleep 0.02
+    done
+    check_eq "after fsync" "$(oc get f)" first
+    : >"$T/go"
+    wait "$writer" || fail "the writer failed"
+    check_eq "after close" "$(oc get f | xargs)" "first second"
+}
+
+# A writer that a signal ends has not closed: what was there stays.
+killed_writer() { # SIGNAL SIZE
+    echo old | oc put existing >/dev/null
+    local name pid i
+    for name in existing new; do
+        python3 - "$M/$name" "$2" "$T/$name.ready" <<'EOF_PY' &
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+os.write(fd, b"z" * int(sys.argv[2]))
+open(sys.argv[3], "w").close()
+time.sleep(60)
+EOF_PY
+        pid=$!
+        for ((i = 0; i < 1000; i++)); do
+            [ ! -e "$T/$name.ready" ] || break
+            sleep 0.02
+        done
+        kill "-$1" "$pid"
+        wait "$pid" 2>/dev/null
+    done
+    check_eq "the existing one" "$(oc get existing)" old
+    check_eq "objects" "$(oc list | cut -f 1)" existing
+    check_eq "the mount shows the old one" "$(cat "$M/existing")" old
+    fails "No such file" cat "$M/new"
+    leave
+    check_eq "objects after umount" "$(oc list | cut -f 1)" existing
+    mounted_with
+}
+
+t_sigkill_small() { # s3
+    killed_writer KILL 1000
+}
+
+t_sigkill_parts() { # s3
+    killed_writer KILL $((part_size * 3 + 1000))
+}
+
+t_sigterm_parts() {
+    killed_writer TERM $((part_size * 3 + 1000))
+}
+
+t_sigsegv_small() {
+    killed_writer SEGV 1000
+}
+
+# cat of something slow, killed on the way.
+t_copy_killed() { # s3
+    echo old | oc put f >/dev/null
+    mkfifo "$T/pipe"
+    cat "$T/pipe" >"$M/f" &
+    local writer=$! i
+    exec 6>"$T/pipe"
+    head -c $((part_size * 2 + 7)) /dev/urandom >&6
+    for ((i = 0; i < 500; i++)); do
+        [ "$(stat -c %s "$M/f")" -lt $((part_size * 2)) ] || break
+        sleep 0.02
+    done
+    kill -9 "$writer"
+    wait "$writer" 2>/dev/null
+    exec 6>&-
+    check_eq "the old version" "$(oc get f)" old
+    drop_pages
+    check_eq "after a remount" "$(cat "$M/f")" old
+}
+
+# A normal exit without close() publishes.
+t_exit_without_close() { # s3
+    python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+os.write(fd, b"kept\n")
+os._exit(3)' "$M/f"
+    check_eq "content" "$(oc get f)" kept
+}
+
+# A descriptor that was passed on to a child which outlives the opener is stored by the child's end.
+t_child_outlives_opener() { # s3
+    bash -c 'exec 5>"$1"; (sleep 0.3; /bin/echo late >&5) & /bin/echo early >&5' _ "$M/f"
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [ "$(oc get f 2>/dev/null | xargs)" != "early late" ] || break
+        sleep 0.05
+    done
+    check_eq "content" "$(oc get f | xargs)" "early late"
+}
+
+# A killed child of a living opener changes nothing.
+t_killed_child() { # s3
+    exec 5>"$M/f"
+    /bin/echo one >&5
+    bash -c '/bin/echo two; kill -9 $$' >&5
+    /bin/echo three >&5
+    exec 5>&-
+    check_eq "content" "$(oc get f | xargs)" "one two three"
+}
+
+# dup()ed descriptors of one process.
+t_dup_and_close() { # s3
+    oc reset
+    python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+two = os.dup(fd)
+os.write(fd, b"a" * 10)
+os.close(fd)
+os.write(two, b"b" * 10)
+os.close(two)' "$M/f"
+    check_eq "content" "$(oc get f)" aaaaaaaaaabbbbbbbbbb
+}
+
+# rsync's temp names: a small file costs one PUT.
+t_rsync_small_files() { # s3
+    local i
+    mkdir "$T/src"
+    for i in $(seq 20); do make_file "$T/src/file$i" $((i * 1000)); done
+    mkdir "$M/dst"
+    oc reset
+    check "rsync" rsync -a --no-owner --no-group "$T/src/" "$M/dst/"
+    sleep 0.3 # attribute changes of the directory itself gather for 100 ms
+    check_eq "PUTs of files" "$(oc log PutObject | grep -c 'dst/file')" 20
+    check_eq "copies" "$(requests CopyObject CopyPart)" \
+        "$([ "$dialect" = obs ] && echo 0 || requests CopyObject CopyPart)"
+    check_eq "copies of files" "$(oc log CopyObject | grep -c 'dst/file')" 0
+    check_eq "deletes" "$(requests DeleteObject DeleteObjects)" 0
+    check_eq "objects" "$(oc list | grep -c 'dst/file[0-9]*')" 20
+    check_eq "no other" "$(oc list | grep -vc 'dst/file[0-9]*')" 1
+    drop_pages
+    check_eq "rsync finds nothing" "$(rsync -anci --no-owner --no-group --delete "$T/src/" "$M/dst/")" ""
+}
+
+# One of parts: initiate, parts, complete, and at most one request for its attributes. Dialect s3 cannot
+# complete under the final name: there the rename copies.
+t_rsync_large_file() { # s3
+    make_file "$T/large" $((part_size * 5 + 100))
+    oc reset
+    check "rsync" rsync -a "$T/large" "$M/"
+    sleep 0.3
+    check_eq "parts" "$(requests UploadPart)" 6
+    check_eq "initiate, complete" "$(requests InitiateMultipartUpload CompleteMultipartUpload)" 2
+    check_eq "PUTs" "$(requests PutObject)" 0
+    check_eq "aborts" "$(requests AbortMultipartUpload)" 0
+    if [ "$dialect" = obs ]; then
+        check_eq "copies, deletes" "$(requests CopyObject CopyPart DeleteObject DeleteObjects)" 0
+        [ "$(requests SetObjectMetadata)" -le 1 ] || fail "$(requests SetObjectMetadata) requests for attributes"
+    else
+        [ "$(requests CopyObject)" -le 2 ] || fail "$(requests CopyObject) copies"
+        [ "$(requests DeleteObject)" -le 1 ] || fail "$(requests DeleteObject) deletes"
+    fi
+    drop_pages
+    check_eq "rsync finds nothing" "$(rsync -anci "$T/large" "$M/")" ""
+}
+
+# A temp name that nobody renames is stored under itself after hold_max.
+tx_held_name_expires() { # s3
+    service_start
+    mounted_with hold_max=1s
+    echo x >"$M/.data.Ab12Cd"
+    local i
+    for ((i = 0; i < 100; i++)); do
+        [ -z "$(oc list)" ] || break
+        sleep 0.1
+    done
+    check_eq "object" "$(oc list | cut -f 1,2)" $'.data.Ab12Cd\t2'
+    check_eq "content" "$(cat "$M/.data.Ab12Cd")" x
+}
+
+# Whatever is held when one unmounts is stored.
+t_held_name_at_umount() { # s3
+    echo x >"$M/.data.Ab12Cd"
+    make_file "$T/big" $((part_size * 2 + 1))
+    cp "$T/big" "$M/.big.Ab12Cd"
+    leave
+    check_eq "objects" "$(oc list | cut -f 1 | xargs)" ".big.Ab12Cd .data.Ab12Cd"
+    mounted_with
+    check "content" cmp "$T/big" "$M/.big.Ab12Cd"
+}
+
+# unlink of a held name leaves nothing.
+t_held_name_removed() { # s3
+    make_file "$T/big" $((part_size * 2 + 1))
+    cp "$T/big" "$M/.big.Ab12Cd"
+    rm "$M/.big.Ab12Cd"
+    leave
+    check_eq "objects" "$(oc list)" ""
+    mounted_with
+}
+
+# Two writers of one file at a time, through two handles.
+t_two_handles_write() { # s3
+    python3 -c '
+import os, sys
+a = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+b = os.open(sys.argv[1], os.O_WRONLY)
+os.pwrite(a, b"aaaa", 0)
+os.pwrite(b, b"bbbb", 4)
+os.close(a)
+os.pwrite(b, b"cccc", 8)
+os.close(b)' "$M/f"
+    check_eq "content" "$(oc get f)" aaaabbbbcccc
+}
+
+# A file is read by another handle while it is written: what was written is seen at once.
+t_read_own_writes() { # s3
+    python3 -c '
+import os, sys
+a = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+b = os.open(sys.argv[1], os.O_RDONLY)
+for i in range(200):
+    os.pwrite(a, bytes([i]) * 5000, i * 5000)
+    assert os.pread(b, 5000, i * 5000) == bytes([i]) * 5000, i
+os.close(a)
+os.close(b)' "$M/f" || fail "what was written was not read"
+    check_eq "size" "$(oc list | cut -f 2)" 1000000
+}
+
+. "$(dirname "$0")/lib.sh"
