@@ -316,7 +316,7 @@ void store_close(struct store *st)
     if (!st)
         return;
     if (st->lock_fd >= 0) {
-        (void)ftruncate(st->lock_fd, 0);
+        (void)!ftruncate(st->lock_fd, 0);
         close(st->lock_fd);
     }
     if (st->dir_fd >= 0)

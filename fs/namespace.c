@@ -58,7 +58,7 @@ static int add_new(struct fs *fs, struct inode *dir, const char *name, const str
 int ns_create_locked(struct fs *fs, struct inode *dir, const char *name, const struct maker *m,
                      struct intr *intr, struct inode **ret)
 {
-    struct inode *inode;
+    struct inode *inode = NULL;
     struct staged *st;
     int rc = check_new(fs, dir, name, false, intr);
     if (rc == 0)
@@ -129,7 +129,7 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
 int ns_mkdir_locked(struct fs *fs, struct inode *dir, const char *name, const struct maker *m,
                     struct intr *intr, struct inode **ret)
 {
-    struct inode *inode;
+    struct inode *inode = NULL;
     int rc = check_new(fs, dir, name, true, intr);
     if (rc == 0)
         rc = add_new(fs, dir, name, m, &inode);
@@ -159,7 +159,7 @@ static int publish_wait(struct fs *fs, struct inode *inode, struct intr *intr)
 int ns_mknod_locked(struct fs *fs, struct inode *dir, const char *name, const struct maker *m,
                     struct intr *intr, struct inode **ret)
 {
-    struct inode *inode;
+    struct inode *inode = NULL;
     int rc;
     if (S_ISREG(m->mode)) {
         rc = ns_create_locked(fs, dir, name, m, intr, &inode);
@@ -180,7 +180,7 @@ int ns_mknod_locked(struct fs *fs, struct inode *dir, const char *name, const st
 int ns_symlink_locked(struct fs *fs, struct inode *dir, const char *name, const char *target,
                       const struct maker *m, struct intr *intr, struct inode **ret)
 {
-    struct inode *inode;
+    struct inode *inode = NULL;
     int rc = check_new(fs, dir, name, false, intr);
     if (rc == 0)
         rc = add_new(fs, dir, name, m, &inode);
@@ -344,7 +344,7 @@ static int delete_object(struct fs *fs, struct inode *inode, struct intr *intr)
 
 int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
-    struct inode *inode;
+    struct inode *inode = NULL;
     int rc = dir_lookup_locked(fs, dir, name, intr, &inode);
     if (rc < 0)
         return rc;
@@ -367,7 +367,7 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
 
 int ns_rmdir_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
-    struct inode *inode;
+    struct inode *inode = NULL;
     int rc = dir_lookup_locked(fs, dir, name, intr, &inode);
     if (rc < 0)
         return rc;
