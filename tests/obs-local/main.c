@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <libxml/parser.h>
 
@@ -264,6 +265,16 @@ static void wait_for_signal(void)
         ;
 }
 
+/* A connection is a descriptor, and a body another one. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static void block_signals(void)
 {
     sigset_t set;
@@ -284,6 +295,7 @@ int main(int argc, char **argv)
         return rc > 0 ? 0 : 2;
     }
     block_signals();
+    raise_file_limit();
     xmlInitParser();
     struct server srv = {
         .config = o.server, .auth = auth_new(), .stats = stats_new(), .faults = faults_new()};
