@@ -13,8 +13,6 @@
 
 enum { BLOCK = 256 << 10 };
 
-/* ---------------------------------------------------------------- for operations */
-
 void ans_header(struct request *r, const char *name, const char *value)
 {
     arena_pairs_add(&r->mem, &r->out_headers, name, value);
@@ -155,8 +153,6 @@ void ans_json(struct request *r, int status, const char *text)
     r->status = status;
     buf_adds(&r->out, text);
 }
-
-/* ---------------------------------------------------------------- bodies */
 
 /* The body of an answer that is made while it is sent. */
 struct stream {
@@ -311,8 +307,6 @@ static struct MHD_Response *make_response(struct request *r)
         s->cut_at = (int64_t)len + f->body_delta > 0 ? (int64_t)len + f->body_delta : 0;
     return MHD_create_response_from_callback(total, BLOCK, stream_read, s, stream_free);
 }
-
-/* ---------------------------------------------------------------- sending */
 
 enum MHD_Result answer_reset(struct request *r)
 {

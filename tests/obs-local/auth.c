@@ -175,8 +175,6 @@ bool auth_secret(struct auth *a, const char *ak, const char *token, int64_t now_
     return lookup(a, ak, token, now_s, out, size, ret_read_only) == LOOKUP_OK;
 }
 
-/* ---------------------------------------------------------------- the forms */
-
 void auth_classify(struct request *r)
 {
     const char *h = req_plain_header(r, "authorization");

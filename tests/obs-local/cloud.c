@@ -24,8 +24,6 @@ static const char default_config[] =
     "\"modelarts\":{\"polls\":2,\"fail\":\"\",\"known\":\"*\",\"minimal\":false,\"paths\":{}},"
     "\"metadata\":{\"key_s\":3600,\"token\":\"optional\"}}";
 
-/* ---------------------------------------------------------------- trees */
-
 int64_t cloud_now_ms(const struct cloud *c)
 {
     return store_now_us(c->store) / 1000;
@@ -150,8 +148,6 @@ void cloud_json(struct cloud *c, struct buf *out)
     lock_drop(&c->lock);
 }
 
-/* ---------------------------------------------------------------- answers */
-
 void cloud_error(struct request *r, int status, const char *code, const char *message)
 {
     ans_error_status(r, status, code, message);
@@ -184,8 +180,6 @@ char *cloud_random_id(struct request *r)
     text_hex(bytes, sizeof(bytes), text);
     return text;
 }
-
-/* ---------------------------------------------------------------- who asks */
 
 static bool refuse(struct request *r, int status, const char *code, const char *message)
 {
@@ -356,8 +350,6 @@ bool cloud_auth(struct request *r, const char *project)
         return refuse(r, 403, "APIGW.0310", "The project is unavailable");
     return true;
 }
-
-/* ---------------------------------------------------------------- routes */
 
 static void no_such_api(struct request *r)
 {

@@ -172,8 +172,6 @@ void iam_security_token(struct request *r)
     json_decref(body);
 }
 
-/* ---------------------------------------------------------------- metadata service */
-
 /* config.metadata.token: "optional", "required", or "unsupported". */
 static bool token_mode_is(struct cloud *c, const char *mode)
 {

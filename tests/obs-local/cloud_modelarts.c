@@ -110,8 +110,6 @@ static bool known_locked(struct request *r, const char *id)
     return text_glob(cloud_config_text_locked(r->srv->cloud, "modelarts", "known"), id);
 }
 
-/* ---------------------------------------------------------------- v1 */
-
 static bool v1_allowed(struct request *r)
 {
     struct cloud *c = r->srv->cloud;
@@ -157,8 +155,6 @@ void modelarts_v1_status(struct request *r)
     }
     cloud_answer(r, 200, answer);
 }
-
-/* ---------------------------------------------------------------- v2 */
 
 static bool v2_allowed(struct request *r)
 {

@@ -245,8 +245,6 @@ static int compact_locked(struct store *s)
     return 0;
 }
 
-/* ---------------------------------------------------------------- reading */
-
 struct loader {
     struct store *s;
     void *blobs; /* tsearch tree of struct blob */

@@ -52,8 +52,6 @@ static void refuse_missing_bucket(struct request *r)
         ans_error(r, "NoSuchBucket", NULL);
 }
 
-/* ---------------------------------------------------------------- the bucket itself */
-
 static void list_buckets(struct request *r)
 {
     struct store *s = r->srv->store;
@@ -188,8 +186,6 @@ static void get_versioning(struct request *r)
     buf_adds(&r->out, "</VersioningConfiguration>");
 }
 
-/* ---------------------------------------------------------------- listing */
-
 struct listing {
     struct request *r;
     struct buf prefixes; /* they come after the objects */
@@ -312,8 +308,6 @@ static void list_objects(struct request *r)
         finish_listing(&l, &args, more, last, last_n);
     buf_done(&l.prefixes);
 }
-
-/* ---------------------------------------------------------------- batch delete */
 
 static void delete_one(struct request *r, xmlNode *object, bool quiet, bool encoded)
 {

@@ -26,8 +26,6 @@ static void encoding_type(struct request *r)
         xml_text(&r->out, "EncodingType", "url");
 }
 
-/* ---------------------------------------------------------------- initiate */
-
 static void initiate(struct request *r)
 {
     struct upload *u = mem_alloc(sizeof(*u));
@@ -52,8 +50,6 @@ static void initiate(struct request *r)
     encoding_type(r);
     buf_adds(&r->out, "</InitiateMultipartUploadResult>");
 }
-
-/* ---------------------------------------------------------------- parts */
 
 /* The properties of the upload that this request names; false: refused. */
 static bool upload_props(struct request *r, struct pairs *ret)
@@ -225,8 +221,6 @@ static void list_parts(struct request *r)
         ans_error(r, "NoSuchUpload", NULL);
 }
 
-/* ---------------------------------------------------------------- complete */
-
 struct wanted {
     unsigned number;
     const char *etag; /* without quotes */
@@ -376,8 +370,6 @@ static void abort_upload(struct request *r)
     else
         ans_status(r, 204);
 }
-
-/* ---------------------------------------------------------------- listing uploads */
 
 struct listing {
     struct request *r;

@@ -21,8 +21,6 @@ static void refuse_missing_bucket(struct request *r)
         ans_error(r, "NoSuchBucket", NULL);
 }
 
-/* ---------------------------------------------------------------- put */
-
 static void begin_put(struct request *r)
 {
     struct pairs props = {0};
@@ -100,8 +98,6 @@ static void put_object(struct request *r)
     else
         redirect(r, etag);
 }
-
-/* ---------------------------------------------------------------- get and head */
 
 /* The object, if this caller may read it; NULL: refused. */
 static struct object *readable(struct request *r)
@@ -217,8 +213,6 @@ static void read_object(struct request *r)
     object_unref(o);
 }
 
-/* ---------------------------------------------------------------- delete */
-
 static void delete_object(struct request *r)
 {
     int rc = store_delete(r->srv->store, r->bucket, r->key);
@@ -227,8 +221,6 @@ static void delete_object(struct request *r)
     else
         ans_status(r, 204);
 }
-
-/* ---------------------------------------------------------------- copy */
 
 int segs_md5(const struct segs *segs, uint64_t off, uint64_t len, unsigned char md5[16])
 {
@@ -389,8 +381,6 @@ static void copy_object(struct request *r)
     object_unref(from);
 }
 
-/* ---------------------------------------------------------------- metadata */
-
 /* OBS API: modifying object metadata. */
 static bool new_metadata(struct request *r, const struct object *old, struct object *o)
 {
@@ -408,7 +398,8 @@ static bool new_metadata(struct request *r, const struct object *old, struct obj
     }
     for (size_t i = 0; ok && i < old->props.n; i++) {
         const char *name = old->props.v[i].name;
-        bool kept = add || !inherited(name) || text_starts(name, "x-object-lock");
+        bool kept = add || text_starts(name, "x-object-lock") ||
+                    (!inherited(name) && strcmp(name, "x-expires") != 0);
         if (kept)
             pairs_set(&o->props, name, old->props.v[i].value);
     }

@@ -20,8 +20,6 @@
  * once. */
 enum { CONNECTION_MEMORY = 512 << 10, CONNECTIONS_MAX = 4096, THREAD_STACK = 1 << 20 };
 
-/* ---------------------------------------------------------------- waits */
-
 bool server_sleep(struct server *srv, int64_t ms, const uint64_t *gen)
 {
     int64_t until = clock_ms() + ms;
@@ -44,8 +42,6 @@ void server_wake(struct server *srv)
     pthread_cond_broadcast(&srv->cond);
     lock_drop(&srv->lock);
 }
-
-/* ---------------------------------------------------------------- what the request says */
 
 static enum MHD_Result add_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                   const char *value)
@@ -136,8 +132,6 @@ static void parse_request(struct request *r)
         route(r);
 }
 
-/* ---------------------------------------------------------------- the body */
-
 static void apply_early_faults(struct request *r)
 {
     struct fault_hit *f = &r->fault;
@@ -170,7 +164,7 @@ static void request_begin(struct request *r)
     if (is_admin(r))
         return;
     stats_begin(r->srv->stats, r->op->name);
-    if (!r->failed && r->op != &op_unknown && !r->cloud)
+    if (!r->failed && !r->cloud)
         auth_check(r);
     if (!r->failed && !r->ak && !r->op->open)
         ans_error(r, "AccessDenied", NULL);
@@ -273,8 +267,6 @@ static void request_end(struct request *r)
     if (!r->failed)
         r->op->finish(r);
 }
-
-/* ---------------------------------------------------------------- libmicrohttpd's calls */
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *conn)
 {

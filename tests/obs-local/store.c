@@ -74,8 +74,6 @@ void store_close(struct store *s)
     free(s);
 }
 
-/* ---------------------------------------------------------------- bytes */
-
 void blob_path(uint64_t id, char out[32])
 {
     snprintf(out, 32, "blobs/%02x/%012llx", (unsigned)(id & 0xff), (unsigned long long)id);
@@ -241,8 +239,6 @@ ssize_t segs_read(struct segs_reader *r, uint64_t off, void *p, size_t n)
     return got < 0 ? -errno : got == 0 ? -EIO : got;
 }
 
-/* ---------------------------------------------------------------- buckets */
-
 /* OBS API: creating a bucket, naming rules. */
 bool store_bucket_valid(const char *name)
 {
@@ -369,8 +365,6 @@ int store_bucket_usage(struct store *s, const char *name, uint64_t *ret_bytes, u
     return b ? 0 : -ENOENT;
 }
 
-/* ---------------------------------------------------------------- objects */
-
 struct object *object_new(void)
 {
     struct object *o = mem_alloc(sizeof(*o));
@@ -472,8 +466,6 @@ int store_delete(struct store *s, const char *bucket, const char *key)
     object_unref(old);
     return b ? 0 : -ENOENT;
 }
-
-/* ---------------------------------------------------------------- uploads */
 
 static void part_done(struct part *p)
 {
