@@ -3,7 +3,17 @@
 # cli_fstab.sh - mount(8), umount(8), fstab: the helpers under all their names. Each case runs in a
 # mount namespace of its own, where /usr/sbin is a copy that also has the helpers.
 if [ $# -gt 0 ] && [ -z "${OBSM_OWN_NS:-}" ] && [ "$(id -u)" -eq 0 ]; then
-    OBSM_OWN_NS=1 exec unshare --mount --propagation private bash "$0" "$@"
+    export OBSM_OWN_NS=1
+    # in a chroot the propagation of "/" cannot be changed; there nothing must be shared already
+    propagation=private
+    if ! unshare --mount --propagation private true 2>/dev/null; then
+        propagation=unchanged
+        if grep -q ' shared:' /proc/self/mountinfo; then
+            echo "skipped: no mount namespace of its own can be had here"
+            exit 77
+        fi
+    fi
+    exec unshare --mount --propagation "$propagation" bash "$0" "$@"
 fi
 
 ready() {
