@@ -141,9 +141,9 @@ static void finish(struct server *s)
         signals_attach(s->signals, NULL, NULL);
     if (s->mounted)
         fuse_session_unmount(s->se);
+    fs_free(s->fs);
     if (s->se)
         fuse_session_destroy(s->se);
-    fs_free(s->fs);
     runtime_remove(s->runtime_path);
     free(s->runtime_path);
     signals_stop(s->signals);
