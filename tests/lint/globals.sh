@@ -13,7 +13,7 @@ found=$(find "$build/fs" "$build/net" "$build/checkpoint" -name '*.o' 2>/dev/nul
 # shellcheck disable=SC2086
 vars=$(objdump -t $found 2>/dev/null |
     awk '/^[^ ].*file format/ { file = $1 } $0 ~ / O \.(data|bss|tbss|tdata)/ && $0 !~ /\.data\.rel\.ro/ { print file, $NF }' |
-    grep -vE ' (\.L|__asan|__odr_asan|__ubsan|__tsan|\.Lubsan|\*\.L)' | grep -vE " ($allowed)(\.[0-9]+)?\$" || true)
+    grep -vE ' (\.L|__asan|__odr_asan|__ubsan|__tsan|\.Lubsan|\*\.L|__unnamed_)' | grep -vE " ($allowed)(\.[0-9]+)?\$" || true)
 [ -z "$vars" ] || complain "variables of the whole program:
 $vars"
 finish
