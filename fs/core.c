@@ -6,16 +6,20 @@
 
 #include "checkpoint/store.h"
 #include "fs/fetch.h"
+#include "fs/file.h"
 #include "fs/fs.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
+#include "fs/kept.h"
 #include "fs/meta.h"
 #include "fs/mime.h"
 #include "fs/mount.h"
 #include "fs/options.h"
 #include "fs/publish.h"
+#include "fs/recovery.h"
 #include "fs/staged.h"
 #include "fs/timer.h"
+#include "fs/worker.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 #include "net/cred.h"
@@ -24,6 +28,9 @@
 
 /* The first request is not repeated for retry_time: who mounts waits for it. */
 enum { PROBE_MS = 5000 };
+
+/* At the end, uploads that nobody will resume are aborted; so long at most. */
+enum { ABORT_MS = 3000 };
 
 static int make_client(struct fs *fs, struct err *err)
 {
@@ -87,10 +94,17 @@ static int open_state(struct fs *fs, struct err *err)
     return store_open(&params, &fs->store, err);
 }
 
+/* As far as parts of this size and dialect go. */
+static uint64_t reach(const struct options *opt)
+{
+    uint64_t most = opt->dialect == OBS_DIALECT_S3 ? PLAN_REACH_S3 : PLAN_REACH_OBS;
+    return opt->max_file_size < most ? opt->max_file_size : most;
+}
+
 static int make_parts(struct fs *fs, struct err *err)
 {
     const struct options *opt = fs->opt;
-    int rc = plan_init(&fs->plan, (enum obs_dialect)opt->dialect, opt->part_size, 0, err);
+    int rc = plan_init(&fs->plan, (enum obs_dialect)opt->dialect, opt->part_size, reach(opt), err);
     if (rc < 0)
         return rc;
     rc = mime_load(opt->mime_types, &fs->mime, err);
@@ -115,6 +129,18 @@ static int make_parts(struct fs *fs, struct err *err)
     return rc < 0 ? err_set(err, rc, "%s", err_text(rc)) : 0;
 }
 
+static void free_client(struct fs *fs)
+{
+    if (fs->engine)
+        engine_stop(fs->engine, 0);
+    fetch_free(fs->fetch);
+    obs_free(fs->obs);
+    engine_free(fs->engine);
+    fs->fetch = NULL;
+    fs->obs = NULL;
+    fs->engine = NULL;
+}
+
 int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struct err *err)
 {
     struct fs *fs = calloc(1, sizeof(*fs));
@@ -125,6 +151,8 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
     fs->start_s = clock_real().tv_sec;
     lock_init(&fs->lock);
     lock_cond_init(&fs->timer_wake);
+    lock_cond_init(&fs->job_wake);
+    store_boot_id(fs->boot_id);
 
     int rc = make_client(fs, err);
     if (rc == 0)
@@ -144,6 +172,10 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
 int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
 {
     int rc = timer_start(fs);
+    if (rc == 0)
+        rc = worker_start(fs);
+    if (rc == 0 && fs->opt->checkpoint && !fs->opt->ro)
+        recovery_start(fs);
     return rc < 0 ? err_set(err, rc, "cannot start a thread: %s", err_text(rc)) : 0;
 }
 
@@ -160,6 +192,27 @@ static void send_rest(struct fs *fs)
     }
 }
 
+/* What is not stored stays in the state directory: the next mount goes on. */
+static void let_go(struct fs *fs, int rc)
+{
+    while (fs->staged) {
+        struct staged *st = fs->staged;
+        char path[256];
+        inode_path_locked(st->inode, path, sizeof(path));
+        st->keep = st->journal && staged_dirty(st);
+        if (staged_dirty(st) && st->inode->parent)
+            log_error(fs->log, "unmount", "'%s' is not stored: %s%s", path,
+                      rc == -ETIMEDOUT ? "no time was left" : err_text(st->inode->error.eno),
+                      st->keep ? ", the next mount goes on" : "");
+        staged_drop_locked(fs, st->inode, -ECANCELED);
+        if (fs->staged == st) { /* transfers are still under way */
+            fs_unlock(fs);
+            engine_stop(fs->engine, 0);
+            fs_lock(fs);
+        }
+    }
+}
+
 void fs_stop(struct fs *fs, int64_t limit_ms)
 {
     timer_stop(fs);
@@ -169,36 +222,31 @@ void fs_stop(struct fs *fs, int64_t limit_ms)
     int rc = 0;
     if (publish_busy_locked(fs))
         rc = fs_wait_locked(fs, &fs->idle, NULL, limit_ms);
-    for (struct staged *st = fs->staged; st; st = st->next) {
-        char path[256];
-        inode_path_locked(st->inode, path, sizeof(path));
-        if (staged_dirty(st) && st->inode->parent)
-            log_error(fs->log, "unmount", "'%s' is not stored: %s", path,
-                      rc == -ETIMEDOUT ? "no time was left" : err_text(st->inode->error.eno));
-    }
+    let_go(fs, rc);
+    file_forget_all_locked(fs);
     fs_unlock(fs);
-    engine_stop(fs->engine, 0);
+    worker_stop(fs);
+    engine_stop(fs->engine, ABORT_MS);
+
+    /* The engine's threads end while the session still is: they may own pipes of it. */
+    recovery_done(fs);
+    kept_done(fs);
+    inode_table_done(fs);
+    free_client(fs);
 }
 
 void fs_free(struct fs *fs)
 {
     if (!fs)
         return;
-    if (fs->engine)
-        engine_stop(fs->engine, 0);
-    fs_lock(fs);
-    while (fs->staged)
-        staged_drop_locked(fs, fs->staged->inode, -ECANCELED);
-    fs_unlock(fs);
     inode_table_done(fs);
-    fetch_free(fs->fetch);
-    obs_free(fs->obs);
-    engine_free(fs->engine);
+    free_client(fs);
     cred_source_free(fs->cred);
     mime_free(fs->mime);
     plan_done(&fs->plan);
     store_close(fs->store);
     free(fs->prefix);
+    pthread_cond_destroy(&fs->job_wake);
     pthread_cond_destroy(&fs->timer_wake);
     lock_done(&fs->lock);
     free(fs);

@@ -7,16 +7,21 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <utlist.h>
 
+#include "checkpoint/journal.h"
 #include "fs/dir.h"
 #include "fs/fetch.h"
 #include "fs/hold.h"
 #include "fs/meta.h"
+#include "fs/note.h"
 #include "fs/options.h"
 #include "fs/proc.h"
 #include "fs/publish.h"
 #include "fs/request.h"
 #include "fs/staged.h"
+#include "fs/worker.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
@@ -92,6 +97,8 @@ static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
 /* The version must have been confirmed within open_ttl. */
 static int confirm(struct fs *fs, struct inode *inode, int flags, struct intr *intr)
 {
+    if (!inode->parent && !inode->is_root && !inode->nopen)
+        return -ESTALE; /* it has lost its name: the kernel looks it up again */
     bool sure = inode->state != INODE_STORED || inode->staged || inode->moving || !inode->parent ||
                 inode->seen_ms + fs->opt->open_ttl > clock_ms();
     bool reads = (flags & O_ACCMODE) != O_WRONLY && !(flags & O_TRUNC);
@@ -108,7 +115,7 @@ static int confirm(struct fs *fs, struct inode *inode, int flags, struct intr *i
     return rc;
 }
 
-static int new_handle(struct inode *inode, int flags, pid_t tid, struct handle **ret)
+static int new_handle(struct fs *fs, struct inode *inode, int flags, pid_t tid, struct handle **ret)
 {
     struct handle *h = calloc(1, sizeof(*h));
     if (!h)
@@ -117,6 +124,7 @@ static int new_handle(struct inode *inode, int flags, pid_t tid, struct handle *
     h->inode = inode;
     h->readable = access != O_WRONLY;
     h->writable = access != O_RDONLY;
+    h->sync = flags & (O_SYNC | O_DSYNC);
     h->error_seen = inode->error.seq;
     inode->nopen++;
     if (h->writable) {
@@ -124,6 +132,7 @@ static int new_handle(struct inode *inode, int flags, pid_t tid, struct handle *
         h->opener = proc_tgid(tid);
         h->opener_start = h->opener ? proc_start_time(h->opener) : 0;
     }
+    DL_APPEND(fs->handles, h);
     *ret = h;
     return 0;
 }
@@ -131,7 +140,7 @@ static int new_handle(struct inode *inode, int flags, pid_t tid, struct handle *
 int file_opened_new_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid,
                            struct handle **ret)
 {
-    int rc = new_handle(inode, flags, tid, ret);
+    int rc = new_handle(fs, inode, flags, tid, ret);
     if (rc == 0)
         (*ret)->changed = true;
     return rc;
@@ -148,7 +157,7 @@ int file_open_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid, s
     inode_pin_locked(inode);
     int rc = confirm(fs, inode, flags, intr);
     if (rc == 0)
-        rc = new_handle(inode, flags, tid, ret);
+        rc = new_handle(fs, inode, flags, tid, ret);
     if (rc == 0 && (flags & O_TRUNC) && (*ret)->writable) {
         rc = file_truncate_locked(fs, inode, *ret, 0, intr);
         if (rc < 0) {
@@ -193,7 +202,7 @@ int file_write_begin_locked(struct fs *fs, struct handle *h, uint64_t off, uint6
     for (;;) {
         rc = staged_get_locked(fs, inode, false, &st);
         if (rc == 0)
-            rc = staged_write_begin_locked(st, off, n);
+            rc = staged_write_begin_locked(fs, st, off, n);
         if (rc != -EAGAIN)
             break;
         rc = wait_writable(fs, st, intr);
@@ -220,7 +229,7 @@ int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signa
     if (!h->writable)
         return 0;
     if (exit_signal && inode->staged && staged_dirty(inode->staged)) {
-        inode->staged->interrupted = true;
+        inode->staged->interrupted = (unsigned)exit_signal;
         return 0;
     }
     pid_t caller = proc_tgid(tid);
@@ -236,12 +245,50 @@ int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signa
     return publish_locked(fs, inode, w);
 }
 
+/* Staging and journal on their way to the disk. */
+struct sync_job {
+    struct job job;
+    struct staged *st;
+    struct waitlist waiters;
+};
+
+static void sync_run(struct fs *fs, struct job *job)
+{
+    struct sync_job *s = (struct sync_job *)job;
+    int rc = fdatasync(s->st->fd) < 0 ? -errno : 0;
+    if (rc == 0 && s->st->journal)
+        rc = journal_sync(s->st->journal);
+    fs_lock(fs);
+    s->st->users--;
+    s->st->syncs--;
+    staged_reap_locked(fs, s->st);
+    waitlist_finish_locked(fs, &s->waiters, rc);
+    fs_unlock(fs);
+    free(s);
+}
+
+static int start_sync(struct fs *fs, struct staged *st, struct waiter *w)
+{
+    struct sync_job *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    s->job.fn = sync_run;
+    s->st = st;
+    st->users++;
+    st->syncs++;
+    waitlist_add_locked(&s->waiters, w);
+    worker_submit_locked(fs, &s->job);
+    return -EINPROGRESS;
+}
+
 int file_fsync_locked(struct fs *fs, struct inode *inode, struct handle *h, struct waiter *w)
 {
     if (h) {
         int rc = untold_error(h);
         if (rc < 0)
             return rc;
+        if (h->sync && inode->staged && staged_dirty(inode->staged))
+            return start_sync(fs, inode->staged, w);
         h->wrote = false;
     }
     int rc = publish_locked(fs, inode, w);
@@ -252,19 +299,28 @@ int file_fsync_locked(struct fs *fs, struct inode *inode, struct handle *h, stru
     return rc;
 }
 
-/* The writer was killed: its half-written content goes with its last handle. */
-static void drop_interrupted(struct fs *fs, struct inode *inode)
+/* The writer was killed: what it wrote is kept for another try, the name shows the stored version.
+ */
+static void keep_interrupted(struct fs *fs, struct inode *inode)
 {
     char path[256];
     inode_path_locked(inode, path, sizeof(path));
     log_notice(fs->log, "publish", "'%s': its writer was killed, what it wrote is not stored",
                path);
-    staged_drop_locked(fs, inode, -EINTR);
-    inode->seen_ms = 0;
-    if (inode->parent && inode->state == INODE_LOCAL) {
-        inode->parent->list_start_ms = 0;
-        inode_detach_locked(fs, inode);
+    note_interrupted_locked(fs, inode->staged, INTERRUPT_SIGNAL, inode->staged->interrupted);
+    staged_keep_locked(fs, inode, -EINTR);
+    inode_lose_content_locked(fs, inode);
+}
+
+void file_forget_all_locked(struct fs *fs)
+{
+    struct handle *h, *tmp;
+    DL_FOREACH_SAFE (fs->handles, h, tmp) {
+        fetch_stream_free(h->stream);
+        fetch_file_unref(h->stream_of);
+        free(h);
     }
+    fs->handles = NULL;
 }
 
 void file_release_locked(struct fs *fs, struct handle *h)
@@ -284,7 +340,10 @@ void file_release_locked(struct fs *fs, struct handle *h)
             staged_drop_locked(fs, inode, 0);
     } else if (st && st->interrupted) {
         if (!inode->nwriters)
-            drop_interrupted(fs, inode);
+            keep_interrupted(fs, inode);
+    } else if (st && st->gave_up && staged_dirty(st)) {
+        if (!inode->nwriters)
+            publish_give_up_locked(fs, inode);
     } else if (st && h->changed && staged_dirty(st) && st->state == STAGED_OPEN) {
         if (!hold_wanted_locked(fs, inode))
             (void)publish_locked(fs, inode, NULL);
@@ -294,6 +353,7 @@ void file_release_locked(struct fs *fs, struct handle *h)
         staged_drop_if_clean_locked(fs, inode);
     }
     inode_unpin_locked(fs, inode);
+    DL_DELETE(fs->handles, h);
     free(h);
 }
 

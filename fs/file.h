@@ -21,8 +21,10 @@
 struct fetch_stream;
 
 struct handle {
+    struct handle *next, *prev; /* fs->handles */
     struct inode *inode;
     bool readable, writable;
+    bool sync;    /* O_SYNC or O_DSYNC: fsync means the local disk, close means the bucket */
     bool wrote;   /* since the last flush */
     bool changed; /* written, truncated or created, not known to be published since */
     pid_t opener; /* process; 0: unknown */
@@ -56,6 +58,9 @@ void file_error_told_locked(struct handle *h);
 
 /* Frees the handle; what is unpublished is published in the background. */
 void file_release_locked(struct fs *fs, struct handle *h);
+
+/* At the end of the mount: handles that the kernel did not release. Nothing is published. */
+void file_forget_all_locked(struct fs *fs);
 
 /* Changes the length; without a handle it is published at once and awaited. */
 int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, uint64_t size,

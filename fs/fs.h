@@ -40,6 +40,7 @@
 struct cred_source;
 struct engine;
 struct fetch;
+struct handle;
 struct inode;
 struct log;
 struct mime;
@@ -49,7 +50,7 @@ struct staged;
 struct store;
 
 /* A metadata request that fails is repeated for so long; a user waits for it. */
-enum { FS_META_GIVE_UP_MS = 60000 };
+enum { FS_META_GIVE_UP_MS = 60000, FS_WORKERS = 2 };
 
 struct waiter;
 typedef void waiter_fn(struct waiter *w, int result);
@@ -78,13 +79,16 @@ struct fs {
     struct plan plan;    /* where parts begin and end; never marked */
     char *prefix;        /* of every key of the mount: "" or "a/b/" */
     struct store *store; /* the state directory: staging files are made in it */
-    int64_t start_s;     /* real time of the mount, seconds */
+    char boot_id[64];
+    int64_t start_s; /* real time of the mount, seconds */
 
     struct lock lock;
     /* below: under lock */
     struct inode *root;
+    struct inode *inodes; /* all of them, with a name or without (utlist) */
     size_t n_inodes;
     struct waitlist ready;  /* finished; their call-backs are due at the next fs_unlock() */
+    struct handle *handles; /* every open one (utlist) */
     struct staged *staged;  /* every staged file (utlist) */
     struct staged *sending; /* round-robin of those with parts to send (utlist) */
     unsigned aborting;      /* uploads being aborted in the background */
@@ -93,6 +97,18 @@ struct fs {
     unsigned changes_sending;
     struct waitlist idle; /* wait until nothing is left to be stored */
     bool stopping;
+    int64_t server_s;  /* latest Date of the service */
+    struct kept *kept; /* uploads of dead writers and failed ones (utlist) */
+
+    struct recovery *recovery; /* what has to wait for another try, or NULL */
+    bool may_expire;           /* the clocks agree: what is kept may expire */
+
+    /* the workers */
+    pthread_t workers[FS_WORKERS];
+    unsigned n_workers;
+    bool workers_end;
+    pthread_cond_t job_wake;
+    struct job *jobs, **jobs_tail;
 
     /* the timer thread */
     pthread_t timer;

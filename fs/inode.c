@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "fs/fetch.h"
 #include "fs/listing.h"
@@ -25,6 +26,7 @@ static struct inode *new_inode(struct fs *fs)
     if (inode) {
         fs->n_inodes++;
         inode->generation = 1;
+        DL_APPEND2(fs->inodes, inode, all_prev, all_next);
     }
     return inode;
 }
@@ -45,6 +47,7 @@ int inode_table_init(struct fs *fs)
 
 static void free_inode(struct fs *fs, struct inode *inode)
 {
+    DL_DELETE2(fs->inodes, inode, all_prev, all_next);
     free(inode->name);
     free(inode->etag);
     free(inode->link_target);
@@ -55,20 +58,15 @@ static void free_inode(struct fs *fs, struct inode *inode)
     fs->n_inodes--;
 }
 
-static void free_tree(struct fs *fs, struct inode *dir)
-{
-    struct inode *inode, *tmp;
-    HASH_ITER (hh, dir->children, inode, tmp) {
-        HASH_DEL(dir->children, inode);
-        free_tree(fs, inode);
-    }
-    free_inode(fs, dir);
-}
-
+/* The kernel forgets its look-ups silently at the end, so inodes without a name are freed here as
+ * well. */
 void inode_table_done(struct fs *fs)
 {
-    if (fs->root)
-        free_tree(fs, fs->root);
+    struct inode *inode, *tmp;
+    DL_FOREACH2(fs->inodes, inode, all_next)
+    HASH_CLEAR(hh, inode->children);
+    DL_FOREACH_SAFE2(fs->inodes, inode, tmp, all_next)
+    free_inode(fs, inode);
     fs->root = NULL;
 }
 
@@ -181,6 +179,14 @@ void inode_unpin_locked(struct fs *fs, struct inode *inode)
 {
     inode->pins--;
     inode_release_locked(fs, inode);
+}
+
+void inode_lose_content_locked(struct fs *fs, struct inode *inode)
+{
+    if (!inode->parent)
+        return;
+    inode->parent->list_start_ms = 0;
+    inode_detach_locked(fs, inode);
 }
 
 void inode_forget(struct fs *fs, struct inode *inode, uint64_t n)

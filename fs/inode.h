@@ -45,7 +45,8 @@ struct latched_error {
 struct inode {
     struct inode *parent;
     char *name;
-    UT_hash_handle hh; /* in parent->children */
+    struct inode *all_next, *all_prev; /* fs->inodes */
+    UT_hash_handle hh;                 /* in parent->children */
     enum inode_state state;
     bool is_root;
     bool is_dir;
@@ -162,6 +163,10 @@ void inode_path_locked(const struct inode *inode, char *out, size_t n);
 
 /* Content size as the mount shows it. */
 uint64_t inode_size_locked(const struct inode *inode);
+
+/* Staged content was given up: what the kernel has cached of it is not what the bucket has. The
+ * inode loses its name; the next look asks the service. */
+void inode_lose_content_locked(struct fs *fs, struct inode *inode);
 
 /* Fills a struct stat. The attributes must be known. */
 void inode_stat_locked(const struct fs *fs, const struct inode *inode, struct stat *st);

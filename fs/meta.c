@@ -95,6 +95,8 @@ static void meta_done(struct obs_call *call)
     else
         (void)meta_flush_now_locked(fs, inode); /* somebody waits for what came meanwhile */
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    if (!inode->meta_dirty && !inode->meta_sending)
+        publish_attributes_sent_locked(fs, inode);
     inode_unpin_locked(fs, inode);
     if (!publish_busy_locked(fs))
         waitlist_finish_locked(fs, &fs->idle, 0);

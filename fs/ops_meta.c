@@ -24,6 +24,8 @@ static void reply_attr(struct op *op, struct inode *inode)
 /* The attributes of an open or looked-up inode; older than meta_ttl: the service is asked. */
 static int fresh_attr(struct op *op, struct inode *inode)
 {
+    if (!inode->parent && !inode->is_root && !inode->nopen)
+        return -ESTALE; /* it has lost its name: the kernel looks it up again */
     if (inode->attr_known && (!inode->parent || dir_listed_locked(op->fs, inode->parent)))
         return 0;
     int rc = dir_attr_locked(op->fs, inode, op->fs->opt->meta_ttl, &op->intr);

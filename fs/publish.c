@@ -10,7 +10,10 @@
 
 #include "fs/hold.h"
 #include "fs/inode.h"
+#include "fs/kept.h"
+#include "fs/match.h"
 #include "fs/meta.h"
+#include "fs/note.h"
 #include "fs/options.h"
 #include "fs/transfer.h"
 #include "net/base/cleanup.h"
@@ -32,12 +35,28 @@ static void fail(struct fs *fs, struct staged *st, const struct err *err)
     st->state = STAGED_OPEN;
     st->hold_only = false;
     st->restarts = 0;
+    st->gave_up = true;
+    st->failure = *err;
     inode_latch_locked(st->inode, err->eno);
     waitlist_finish_locked(fs, &st->published, err->eno);
     waitlist_finish_locked(fs, &st->writable, 0);
     waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
+    if (!st->inode->nwriters)
+        publish_give_up_locked(fs, st->inode);
     if (!publish_busy_locked(fs))
         waitlist_finish_locked(fs, &fs->idle, 0);
+}
+
+/* Nobody writes to the file any more and it could not be stored: the name shows what the bucket
+ * has, the data are kept for a retry. */
+void publish_give_up_locked(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    if (!st || !st->gave_up || !staged_dirty(st))
+        return;
+    note_failed_locked(fs, st, &st->failure);
+    staged_keep_locked(fs, inode, st->failure.eno);
+    inode_lose_content_locked(fs, inode);
 }
 
 static void fail_errno(struct fs *fs, struct staged *st, int eno, const char *why)
@@ -52,6 +71,9 @@ static void finish_waiters(struct fs *fs, struct staged *st)
 {
     struct inode *inode = st->inode;
     bool later = meta_flush_now_locked(fs, inode);
+    st->done_pending = later;
+    if (!later)
+        note_done_locked(fs, st);
 
     for (struct waiter *w = st->published.head, *next; w; w = next) {
         next = w->next;
@@ -84,9 +106,15 @@ static void stored(struct fs *fs, struct staged *st, const char *etag, unsigned 
     st->state = STAGED_OPEN;
     st->hold_only = false;
     st->restarts = 0;
+    st->gave_up = false;
     free(st->parts);
     st->parts = NULL;
     st->n_parts = st->next_ready = 0;
+    st->plan = &fs->plan;
+    match_free(st->match);
+    st->match = NULL;
+    st->matched = false;
+    kept_superseded_locked(fs, inode);
     if (inode->meta_gen != meta_gen)
         meta_mark_locked(fs, inode);
     finish_waiters(fs, st);
@@ -100,6 +128,17 @@ static void stored(struct fs *fs, struct staged *st, const char *etag, unsigned 
     staged_drop_if_clean_locked(fs, inode);
     if (!publish_busy_locked(fs))
         waitlist_finish_locked(fs, &fs->idle, 0);
+}
+
+void publish_attributes_sent_locked(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    if (!st || !st->done_pending)
+        return;
+    st->done_pending = false;
+    if (!staged_dirty(st))
+        note_done_locked(fs, st);
+    staged_drop_if_clean_locked(fs, inode);
 }
 
 static bool is_single(const struct fs *fs, const struct staged *st)
@@ -145,6 +184,7 @@ static void step_single(struct fs *fs, struct staged *st)
     t->bulk = bulk;
     st->put_meta_gen = st->inode->meta_gen;
     st->final_request = true;
+    note_completing_locked(fs, st, key, "");
     transfer_start_locked(t);
 }
 
@@ -160,6 +200,8 @@ static void start_initiate(struct fs *fs, struct staged *st)
     char key[OBS_KEY_MAX + 1];
     struct transfer *t = NULL;
     int rc = upload_key(fs, st, key);
+    if (rc == 0 && !st->matched && match_start_locked(fs, st, key))
+        return;
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_INITIATE, key)))
         rc = -ENOMEM;
     if (rc == 0)
@@ -176,12 +218,16 @@ static void start_initiate(struct fs *fs, struct staged *st)
     }
     st->upload.state = UPLOAD_INITIATING;
     st->upload.meta_gen = st->inode->meta_gen;
+    note_initiating_locked(fs, st, key);
     transfer_start_locked(t);
 }
 
 /* The upload cannot be completed under this key or has vanished: send everything again. */
 static void restart_upload(struct fs *fs, struct staged *st, bool abort)
 {
+    note_stale_locked(fs, st);
+    match_free(st->match);
+    st->match = NULL;
     if (abort && st->upload.state != UPLOAD_NONE)
         transfer_abort_upload_locked(fs, st->upload.key, st->upload.id);
     free(st->upload.key);
@@ -205,7 +251,7 @@ static bool prepare_parts(struct fs *fs, struct staged *st, size_t count)
     for (size_t i = 0; i < count; i++) {
         struct part *p = &st->parts[i];
         uint64_t full_off, full;
-        (void)plan_part(&fs->plan, (uint32_t)i + 1, &full_off, &full);
+        (void)plan_part(st->plan, (uint32_t)i + 1, &full_off, &full);
         uint64_t size = st->size - p->offset < full ? st->size - p->offset : full;
         if (p->size != size) {
             p->size = size;
@@ -270,6 +316,7 @@ static void start_complete(struct fs *fs, struct staged *st, size_t count)
     }
     t->n_list = count;
     composite_etag(st, count, t->composite);
+    note_completing_locked(fs, st, t->key, t->composite);
     st->upload.state = UPLOAD_COMPLETING;
     st->final_request = true;
     transfer_start_locked(t);
@@ -318,6 +365,8 @@ void publish_step_locked(struct fs *fs, struct staged *st)
         return;
 
     st->publish_gen = st->gen;
+    if (!st->sealed)
+        note_sealed_locked(fs, st, SEAL_CLOSE, st->hold_only);
     if (is_single(fs, st))
         step_single(fs, st);
     else
@@ -336,7 +385,7 @@ int publish_locked(struct fs *fs, struct inode *inode, struct waiter *w)
     }
     st->hold_only = false;
     st->held = false;
-    st->interrupted = false;
+    st->interrupted = 0;
     if (st->state == STAGED_OPEN)
         st->state = STAGED_PUBLISHING;
     publish_step_locked(fs, st);
@@ -346,8 +395,12 @@ int publish_locked(struct fs *fs, struct inode *inode, struct waiter *w)
 int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
 {
     struct staged *st = inode->staged;
-    if (!st || st->state != STAGED_OPEN || is_single(fs, st))
+    if (!st || st->state != STAGED_OPEN)
         return 0;
+    if (is_single(fs, st)) {
+        note_sealed_locked(fs, st, SEAL_CLOSE, true);
+        return 0;
+    }
 
     w->target = st->gen;
     waitlist_add_locked(&st->published, w);
@@ -387,6 +440,8 @@ static int start_part(struct fs *fs, struct staged *st, size_t idx)
 {
     struct part *p = &st->parts[idx];
     char key[OBS_KEY_MAX + 1];
+    if (match_part_locked(fs, st, idx))
+        return 0;
     bool copy = can_copy(fs, st, p, p->offset + p->size == st->size);
     int rc = copy ? inode_key_locked(fs, st->inode, key)
                   : staged_fill_locked(fs, st, p->offset, p->size);
@@ -487,7 +542,7 @@ bool publish_busy_locked(const struct fs *fs)
     DL_FOREACH (fs->staged, st) {
         if (st->state != STAGED_OPEN || st->inflight)
             return true;
-        if (staged_dirty(st) && !st->inode->nwriters && !st->interrupted && !st->inode->error.seq)
+        if (staged_dirty(st) && !st->inode->nwriters && !st->interrupted && !st->gave_up)
             return true;
     }
     return false;
@@ -517,8 +572,23 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
     st->upload.encrypted = t->call.object.encrypted;
     st->upload.state = UPLOAD_ACTIVE;
+    note_initiated_locked(fs, st, t->call.server_time);
     publish_part_ready_locked(fs, st);
     publish_step_locked(fs, st);
+}
+
+/* The service has the part with these bytes: recorded first, then it counts. */
+void publish_part_stored_locked(struct fs *fs, struct staged *st, const struct transfer *t)
+{
+    struct part *p = &st->parts[t->part];
+    st->upload.encrypted |= t->call.object.encrypted;
+    (void)snprintf(p->etag, sizeof(p->etag), "%s", t->call.object.etag);
+    if (!p->copied)
+        memcpy(p->md5, t->call.md5, sizeof(p->md5));
+    else if (etag_md5(t->call.object.etag, p->md5) < 0)
+        st->upload.encrypted = true; /* a copied part whose ETag is no MD5 */
+    note_part_locked(fs, st, t->part);
+    p->state = PART_STORED;
 }
 
 /* The part is of an upload that is no longer ours, or its bytes have changed meanwhile. */
@@ -554,13 +624,7 @@ static void part_answer(struct fs *fs, struct staged *st, struct transfer *t)
         part_failed(fs, st, t, p);
         return;
     } else {
-        st->upload.encrypted |= t->call.object.encrypted;
-        (void)snprintf(p->etag, sizeof(p->etag), "%s", t->call.object.etag);
-        if (!p->copied)
-            memcpy(p->md5, t->call.md5, sizeof(p->md5));
-        else if (etag_md5(t->call.object.etag, p->md5) < 0)
-            st->upload.encrypted = true; /* a copied part whose ETag is no MD5 */
-        p->state = PART_STORED;
+        publish_part_stored_locked(fs, st, t);
     }
     publish_step_locked(fs, st);
 }

@@ -37,6 +37,15 @@ void publish_part_ready_locked(struct fs *fs, struct staged *st);
 /* Starts bulk transfers while there is room. */
 void publish_pump_locked(struct fs *fs);
 
+/* The last publication failed and nobody writes any more. */
+void publish_give_up_locked(struct fs *fs, struct inode *inode);
+
+/* The attributes that came after the content have been sent (or refused). */
+void publish_attributes_sent_locked(struct fs *fs, struct inode *inode);
+
+/* Takes the success of a part, also of a file that is kept. */
+void publish_part_stored_locked(struct fs *fs, struct staged *st, const struct transfer *t);
+
 /* After a rename: what could not go on meanwhile goes on. */
 void publish_resume_locked(struct fs *fs);
 

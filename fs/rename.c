@@ -13,6 +13,7 @@
 #include "fs/meta.h"
 #include "fs/names.h"
 #include "fs/namespace.h"
+#include "fs/note.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/request.h"
@@ -99,6 +100,8 @@ static int rename_local(struct fs *fs, struct inode *inode, struct inode *to, co
     if (rc < 0)
         return rc;
     struct staged *st = inode->staged;
+    if (st)
+        note_key_locked(fs, st);
     if (!st || (inode->nwriters && !st->held))
         return 0;
     inode->moving--; /* only the publication is awaited now */

@@ -9,17 +9,12 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "checkpoint/store.h"
 #include "fs/inode.h"
+#include "fs/kept.h"
+#include "fs/match.h"
+#include "fs/note.h"
 #include "fs/publish.h"
 #include "fs/transfer.h"
-
-/* A staging file needs no name: it goes with the process that made it. */
-static int open_staging(struct fs *fs)
-{
-    int fd = open(store_path(fs->store), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    return fd < 0 ? -errno : fd;
-}
 
 int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct staged **ret)
 {
@@ -31,18 +26,18 @@ int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct 
     struct staged *st = calloc(1, sizeof(*st));
     if (!st)
         return -ENOMEM;
-    st->fd = open_staging(fs);
-    if (st->fd < 0) {
-        int rc = st->fd;
+    int rc = note_staging(fs, st);
+    if (rc < 0) {
         free(st);
         return rc;
     }
+    st->plan = &fs->plan;
     bool based = inode->state == INODE_STORED && !truncate;
     st->inode = inode;
     st->size = based ? inode->stored_size : 0;
     if (ftruncate(st->fd, (off_t)st->size) < 0) { /* a hole as long as the file */
-        int rc = -errno;
-        close(st->fd);
+        rc = -errno;
+        note_close_locked(fs, st);
         free(st);
         return rc;
     }
@@ -59,7 +54,7 @@ int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct 
 
 static void forget_upload(struct fs *fs, struct staged *st)
 {
-    if (st->upload.state == UPLOAD_ACTIVE)
+    if (st->upload.state == UPLOAD_ACTIVE && !st->keep)
         transfer_abort_upload_locked(fs, st->upload.key, st->upload.id);
     free(st->upload.key);
     st->upload = (struct upload){0};
@@ -74,8 +69,13 @@ void staged_reap_locked(struct fs *fs, struct staged *st)
     forget_upload(fs, st);
     struct inode *inode = st->inode;
     DL_DELETE(fs->staged, st);
-    close(st->fd);
+    bool keep = st->keep;
+    note_close_locked(fs, st);
+    if (keep)
+        kept_add_locked(fs, st->id);
+    plan_done(&st->own_plan);
     imap_done(&st->have);
+    match_free(st->match);
     free(st->parts);
     free(st);
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
@@ -103,6 +103,12 @@ void staged_drop_locked(struct fs *fs, struct inode *inode, int result)
     staged_reap_locked(fs, st);
 }
 
+void staged_keep_locked(struct fs *fs, struct inode *inode, int result)
+{
+    inode->staged->keep = inode->staged->journal != NULL;
+    staged_drop_locked(fs, inode, result);
+}
+
 bool staged_dirty(const struct staged *st)
 {
     return st->gen != st->stored_gen;
@@ -111,8 +117,8 @@ bool staged_dirty(const struct staged *st)
 void staged_drop_if_clean_locked(struct fs *fs, struct inode *inode)
 {
     struct staged *st = inode->staged;
-    if (st && st->state == STAGED_OPEN && !staged_dirty(st) && !inode->nwriters && !st->writing &&
-        !st->inflight && inode->parent)
+    if (st && st->state == STAGED_OPEN && !staged_dirty(st) && !st->done_pending &&
+        !inode->nwriters && !st->writing && !st->inflight && inode->parent)
         staged_drop_locked(fs, inode, 0);
 }
 
@@ -121,13 +127,25 @@ static bool overlaps_fill(const struct staged *st, uint64_t off, uint64_t n)
     return st->filling && off < st->fill_to && off + n > st->fill_from;
 }
 
-int staged_write_begin_locked(struct staged *st, uint64_t off, uint64_t n)
+/* Something is about to change: the journal says so first. */
+static int begin_change(struct fs *fs, struct staged *st)
+{
+    int rc = note_change_locked(fs, st);
+    if (rc == 0 && st->sealed)
+        note_reopened_locked(fs, st);
+    st->gave_up = false;
+    return rc;
+}
+
+int staged_write_begin_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n)
 {
     if (st->state != STAGED_OPEN || overlaps_fill(st, off, n))
         return -EAGAIN;
 
     /* Present from now on: a fill that starts meanwhile leaves the range alone. */
-    int rc = imap_add(&st->have, off, off + n);
+    int rc = begin_change(fs, st);
+    if (rc == 0)
+        rc = imap_add(&st->have, off, off + n);
     if (rc < 0)
         return rc;
     st->writing++;
@@ -135,7 +153,7 @@ int staged_write_begin_locked(struct staged *st, uint64_t off, uint64_t n)
 }
 
 /* The bytes of [off, end) changed: parts that were sent with other bytes go out again. */
-static void touch_parts(struct staged *st, uint64_t off, uint64_t end)
+static void touch_parts(struct fs *fs, struct staged *st, uint64_t off, uint64_t end)
 {
     for (size_t i = 0; i < st->n_parts; i++) {
         struct part *p = &st->parts[i];
@@ -144,6 +162,8 @@ static void touch_parts(struct staged *st, uint64_t off, uint64_t end)
         if (p->offset >= end)
             break;
         p->gen = st->gen;
+        if (p->state == PART_STORED)
+            note_rewritten_locked(fs, st, i);
         if (p->state == PART_SENDING || p->state == PART_STORED)
             p->state = PART_OPEN;
     }
@@ -152,7 +172,7 @@ static void touch_parts(struct staged *st, uint64_t off, uint64_t end)
 size_t staged_part_count(const struct fs *fs, const struct staged *st, uint64_t size)
 {
     uint32_t count = 0;
-    return plan_count(&fs->plan, size, &count) < 0 ? PLAN_PARTS_MAX + 1u : count;
+    return plan_count(st ? st->plan : &fs->plan, size, &count) < 0 ? PLAN_PARTS_MAX + 1u : count;
 }
 
 int staged_plan_locked(struct fs *fs, struct staged *st, size_t count)
@@ -168,7 +188,7 @@ int staged_plan_locked(struct fs *fs, struct staged *st, size_t count)
     st->parts = parts;
     for (size_t i = st->n_parts; i < count; i++) {
         parts[i] = (struct part){.state = PART_OPEN, .gen = st->gen};
-        int rc = plan_part(&fs->plan, (uint32_t)i + 1, &parts[i].offset, &parts[i].size);
+        int rc = plan_part(st->plan, (uint32_t)i + 1, &parts[i].offset, &parts[i].size);
         if (rc < 0)
             return rc;
     }
@@ -180,8 +200,8 @@ int staged_plan_locked(struct fs *fs, struct staged *st, size_t count)
 static void seal_parts(struct fs *fs, struct staged *st, uint64_t off, uint64_t end)
 {
     uint32_t first, last;
-    if (plan_find(&fs->plan, off, &first, NULL, NULL) < 0 ||
-        plan_find(&fs->plan, end - 1, &last, NULL, NULL) < 0 || last < 2)
+    if (plan_find(st->plan, off, &first, NULL, NULL) < 0 ||
+        plan_find(st->plan, end - 1, &last, NULL, NULL) < 0 || last < 2)
         return;
     if (staged_plan_locked(fs, st, last) < 0)
         return; /* tried again, and reported, when it is published */
@@ -208,7 +228,7 @@ void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uin
         (void)imap_remove(&st->have, off, off + n); /* else it reads as the zeros of the file */
     } else {
         st->gen++;
-        touch_parts(st, off, off + n);
+        touch_parts(fs, st, off, off + n);
         if (off + n > st->size)
             st->size = off + n;
         if (st->state == STAGED_OPEN && !st->interrupted && st->inode->parent)
@@ -227,6 +247,9 @@ int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
     if (staged_part_count(fs, st, size) > PLAN_PARTS_MAX)
         return -EFBIG;
 
+    int rc = begin_change(fs, st);
+    if (rc < 0)
+        return rc;
     if (ftruncate(st->fd, (off_t)size) < 0)
         return -errno;
     if (size < st->size) {
@@ -236,7 +259,7 @@ int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
     }
     if (size != st->size || size == 0) {
         st->gen++;
-        touch_parts(st, size < st->size ? size : st->size, UINT64_MAX);
+        touch_parts(fs, st, size < st->size ? size : st->size, UINT64_MAX);
         st->size = size;
     }
     return 0;
@@ -247,13 +270,15 @@ int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t 
     if (st->state != STAGED_OPEN || st->filling || st->writing)
         return -EAGAIN;
 
-    int rc = imap_add(&st->have, off, off + n);
+    int rc = begin_change(fs, st);
+    if (rc == 0)
+        rc = imap_add(&st->have, off, off + n);
     if (rc < 0)
         return rc;
     if (fallocate(st->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)n) < 0)
         return -errno;
     st->gen++;
-    touch_parts(st, off, off + n);
+    touch_parts(fs, st, off, off + n);
     return 0;
 }
 

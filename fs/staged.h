@@ -46,6 +46,7 @@ enum part_state {
 struct part {
     enum part_state state;
     bool under_way; /* a transfer of it, perhaps with older bytes, has not been answered */
+    bool differs;   /* from what a kept upload has in its place */
     bool copied;    /* by the server, from the stored object */
     uint64_t offset;
     uint64_t size;
@@ -62,6 +63,7 @@ enum upload_state {
 };
 
 struct transfer;
+struct match;
 
 struct upload {
     enum upload_state state;
@@ -73,6 +75,14 @@ struct upload {
 
 struct staged {
     struct inode *inode;
+    uint64_t id;             /* of its files in the state directory */
+    struct journal *journal; /* NULL: nothing changed yet, or checkpoint=off */
+    bool had_journal;        /* the id was used */
+    bool journal_failed;
+    bool sealed;  /* the journal says that the writer is done */
+    bool keep;    /* its files stay when it goes (fs/kept.h) */
+    bool gave_up; /* the last publication failed: `failure` says why */
+    struct err failure;
     enum staged_state state;
     int fd;
     uint64_t size;
@@ -81,10 +91,13 @@ struct staged {
     uint64_t gen;
     uint64_t stored_gen;
     unsigned writing; /* writers between begin and end */
-    unsigned users;     /* threads that use it across calls that may drop it */
+    unsigned syncs;   /* the journal is being synced: it is not closed meanwhile */
+    unsigned users;   /* threads that use it across calls that may drop it */
 
     struct upload upload;
-    struct part *parts; /* in order, without gaps, as far as they were needed */
+    const struct plan *plan; /* where its parts begin: the mount's, or own_plan */
+    struct plan own_plan;    /* boundaries of an upload that was begun earlier */
+    struct part *parts;      /* in order, without gaps, as far as they were needed */
     size_t n_parts;
     size_t next_ready;          /* hint: no READY part before this index */
     unsigned inflight;          /* transfers under way for this file */
@@ -93,6 +106,9 @@ struct staged {
     uint64_t publish_gen; /* PUBLISHING: the generation that is being stored */
     bool hold_only; /* PUBLISHING only as far as all parts stored; Complete waits for the rename */
     bool final_request;        /* PUT or Complete is under way */
+    bool done_pending;         /* stored, but attributes are still to be sent: the journal stays */
+    struct match *match;       /* parts of a kept upload that may be used again */
+    bool matched;              /* kept uploads of its key were looked at */
     unsigned put_meta_gen;     /* of the attributes that went out with a single PUT */
     unsigned restarts;         /* of a vanished upload, in this publication */
     struct waitlist published; /* waiters with target = generation */
@@ -107,7 +123,7 @@ struct staged {
     bool held;
     bool expired; /* held for too long: it goes under its own name */
     int64_t hold_due_ms;
-    bool interrupted; /* its writer was killed: not published unasked */
+    unsigned interrupted; /* signal that killed its writer: not published unasked; 0: none */
 
     struct staged *next, *prev;           /* fs->staged */
     struct staged *send_next, *send_prev; /* fs->sending */
@@ -128,11 +144,15 @@ void staged_reap_locked(struct fs *fs, struct staged *st);
 /* Drops it if it is clean and nobody writes to the inode any more. */
 void staged_drop_if_clean_locked(struct fs *fs, struct inode *inode);
 
+/* Lets it go from memory with its files and its upload kept (fs/kept.h): interrupted or given up.
+ */
+void staged_keep_locked(struct fs *fs, struct inode *inode, int result);
+
 bool staged_dirty(const struct staged *st);
 
 /* Steps 1 and 3 of a write, see above. begin: 0; or -EAGAIN when the writer has to wait in
  * st->writable. `failed`: the bytes did not reach the disk; the range is not counted as present. */
-int staged_write_begin_locked(struct staged *st, uint64_t off, uint64_t n);
+int staged_write_begin_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n);
 void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n,
                              bool failed);
 

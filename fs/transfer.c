@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "fs/inode.h"
+#include "fs/note.h"
 #include "fs/publish.h"
 #include "net/base/log.h"
 
@@ -76,11 +77,15 @@ static int fill_sink(void *arg, uint64_t off, const void *p, size_t n)
 }
 
 /* Nobody wants the content any more; but an upload that exists must be aborted. */
-static void dead_answer(struct staged *st, const struct transfer *t)
+static void dead_answer(struct fs *fs, struct staged *st, const struct transfer *t)
 {
-    if (t->kind == TRANSFER_INITIATE && !t->call.err.eno) {
+    if (t->kind == TRANSFER_PART && st->keep && !t->call.err.eno &&
+        st->parts[t->part].gen == t->gen && st->upload.state == UPLOAD_ACTIVE) {
+        publish_part_stored_locked(fs, st, t);
+    } else if (t->kind == TRANSFER_INITIATE && !t->call.err.eno) {
         (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
         st->upload.state = UPLOAD_ACTIVE;
+        note_initiated_locked(fs, st, t->call.server_time);
     } else if (t->kind == TRANSFER_COMPLETE) {
         st->upload.state = t->call.err.eno ? UPLOAD_ACTIVE : UPLOAD_NONE;
     }
@@ -93,13 +98,15 @@ static void transfer_done(struct obs_call *call)
     struct staged *st = t->st;
 
     fs_lock(fs);
+    if (call->server_time > fs->server_s)
+        fs->server_s = call->server_time;
     DL_DELETE(st->transfers, t);
     st->inflight--;
     st->users++; /* whatever the answer leads to, it stays until the end of this function */
     if (t->bulk)
         fs->transfers--;
     if (st->state == STAGED_DEAD)
-        dead_answer(st, t);
+        dead_answer(fs, st, t);
     else
         publish_answer_locked(fs, st, t);
     transfer_free_locked(t);

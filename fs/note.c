@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records of staged files; see note.h.
+#include "fs/note.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint/journal.h"
+#include "checkpoint/store.h"
+#include "fs/hold.h"
+#include "fs/inode.h"
+#include "fs/options.h"
+#include "net/base/buf.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+
+int note_staging(struct fs *fs, struct staged *st)
+{
+    if (!fs->opt->checkpoint) {
+        st->fd = open(store_path(fs->store), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+        return st->fd < 0 ? -errno : 0;
+    }
+    int rc = store_new_id(fs->store, &st->id);
+    if (rc < 0)
+        return rc;
+    st->fd = store_data_open(fs->store, st->id, true);
+    return st->fd < 0 ? st->fd : 0;
+}
+
+static void append(struct fs *fs, struct staged *st, const struct record *rec)
+{
+    if (!st->journal)
+        return;
+    int rc = journal_append(st->journal, rec, 1);
+    if (rc < 0 && !st->journal_failed) {
+        st->journal_failed = true;
+        log_error(fs->log, "checkpoint", "upload %llu cannot be resumed after a crash: %s",
+                  (unsigned long long)st->id, err_text(rc));
+    }
+}
+
+/* A staging file whose journal has gone gets another id: an id is never used twice. */
+static int renew_id(struct fs *fs, struct staged *st)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+    uint64_t id;
+    int rc = store_new_id(fs->store, &id);
+    if (rc < 0)
+        return rc;
+    store_data_path(fs->store, st->id, from);
+    store_data_path(fs->store, id, to);
+    if (rename(from, to) < 0)
+        return -errno;
+    st->id = id;
+    st->had_journal = false;
+    return 0;
+}
+
+int note_change_locked(struct fs *fs, struct staged *st)
+{
+    char key[OBS_KEY_MAX + 1];
+    if (st->journal || !fs->opt->checkpoint || !st->inode->parent)
+        return 0;
+    int rc = st->had_journal ? renew_id(fs, st) : 0;
+    if (rc == 0)
+        rc = inode_key_locked(fs, st->inode, key);
+    if (rc < 0)
+        return rc;
+
+    const struct inode *inode = st->inode;
+    bool based = inode->state == INODE_STORED && st->base_len > 0;
+    struct record rec = {.type = RECORD_OPEN,
+                         .open = {.id = st->id,
+                                  .key = key,
+                                  .durability = DURABILITY_STORE,
+                                  .server_s = fs->server_s,
+                                  .real_s = clock_real().tv_sec,
+                                  .boot_id = fs->boot_id,
+                                  .base_key = based ? key : "",
+                                  .base_etag = based ? inode->etag : "",
+                                  .base_size = based ? inode->stored_size : 0}};
+    rc = journal_create(&io_real, store_path(fs->store), st->id, &rec, &st->journal, NULL);
+    if (rc == 0)
+        st->had_journal = true;
+    return rc;
+}
+
+void note_key_locked(struct fs *fs, struct staged *st)
+{
+    char key[OBS_KEY_MAX + 1];
+    if (inode_key_locked(fs, st->inode, key) == 0)
+        append(fs, st, &(struct record){.type = RECORD_KEY, .key = {.key = key}});
+}
+
+void note_initiating_locked(struct fs *fs, struct staged *st, const char *key)
+{
+    append(
+        fs, st,
+        &(struct record){.type = RECORD_INITIATING,
+                         .initiating = {.key = key,
+                                        .server_s = fs->server_s,
+                                        .window_s = (uint32_t)(fs->opt->retry_time / 1000 + 60)}});
+}
+
+void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s)
+{
+    append(fs, st,
+           &(struct record){.type = RECORD_INITIATED,
+                            .initiated = {.key = st->upload.key,
+                                          .upload_id = st->upload.id,
+                                          .part_size = st->plan->part_size,
+                                          .server_s = server_s}});
+}
+
+void note_part_locked(struct fs *fs, struct staged *st, size_t idx)
+{
+    const struct part *p = &st->parts[idx];
+    struct record rec = {.type = RECORD_PART,
+                         .part = {.part_no = (uint32_t)idx + 1,
+                                  .generation = (uint32_t)p->gen,
+                                  .offset = p->offset,
+                                  .size = p->size,
+                                  .has_md5 = !p->copied,
+                                  .etag = p->etag,
+                                  .copied = p->copied}};
+    memcpy(rec.part.md5, p->md5, sizeof(rec.part.md5));
+    append(fs, st, &rec);
+}
+
+void note_rewritten_locked(struct fs *fs, struct staged *st, size_t idx)
+{
+    append(fs, st,
+           &(struct record){.type = RECORD_REWRITTEN,
+                            .rewritten = {.part_no = (uint32_t)idx + 1,
+                                          .generation = (uint32_t)st->parts[idx].gen}});
+}
+
+void note_stale_locked(struct fs *fs, struct staged *st)
+{
+    if (st->upload.state != UPLOAD_NONE && st->upload.id[0])
+        append(fs, st,
+               &(struct record){.type = RECORD_STALE,
+                                .stale = {.key = st->upload.key, .upload_id = st->upload.id}});
+}
+
+/* Which bytes are in staging; not needed for a new file, of which all are. */
+static void note_map(struct fs *fs, struct staged *st)
+{
+    size_t n;
+    const struct imap_range *v = imap_ranges(&st->have, &n);
+    if (st->base_len == 0)
+        return;
+    for (size_t i = 0; i == 0 || i < n; i += RECORD_MAP_MAX) {
+        size_t count = n - i < RECORD_MAP_MAX ? n - i : RECORD_MAP_MAX;
+        struct range *ranges = calloc(count + 1, sizeof(*ranges));
+        if (!ranges)
+            return;
+        for (size_t k = 0; k < count; k++)
+            ranges[k] = (struct range){.off = v[i + k].from, .end = v[i + k].to};
+        append(fs, st,
+               &(struct record){
+                   .type = RECORD_MAP,
+                   .map = {.reset = i == 0, .ranges = {.v = ranges, .n = (uint32_t)count}}});
+        free(ranges);
+    }
+}
+
+/* The attributes that the object is to have in the end. */
+static void final_attrs(struct fs *fs, struct staged *st, struct buf *out)
+{
+    char key[OBS_KEY_MAX + 1];
+    struct obs_props props = {0};
+    *out = BUF_INIT(RECORD_ATTRS_MAX);
+    if (inode_key_locked(fs, st->inode, key) == 0 &&
+        inode_props_locked(fs, st->inode, key, true, &props) == 0)
+        (void)note_encode_props(&props, out);
+    obs_props_clear(&props);
+}
+
+static struct record_blob blob(const struct buf *b)
+{
+    return (struct record_blob){.p = (const uint8_t *)b->p, .n = (uint32_t)b->n};
+}
+
+void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held)
+{
+    struct buf attrs;
+    if (!st->journal)
+        return;
+    note_map(fs, st);
+    final_attrs(fs, st, &attrs);
+    append(fs, st,
+           &(struct record){.type = RECORD_SEALED,
+                            .sealed = {.size = st->size,
+                                       .reason = reason,
+                                       .server_s = fs->server_s,
+                                       .attrs = blob(&attrs)}});
+    if (held)
+        append(fs, st, &(struct record){.type = RECORD_HELD, .held = {.server_s = fs->server_s}});
+    st->sealed = true;
+    buf_done(&attrs);
+}
+
+void note_reopened_locked(struct fs *fs, struct staged *st)
+{
+    st->sealed = false;
+    append(fs, st, &(struct record){.type = RECORD_REOPENED});
+}
+
+void note_completing_locked(struct fs *fs, struct staged *st, const char *key, const char *etag)
+{
+    struct buf attrs;
+    if (!st->journal)
+        return;
+    final_attrs(fs, st, &attrs);
+    uint32_t parts =
+        st->upload.state == UPLOAD_NONE ? 0 : (uint32_t)staged_part_count(fs, st, st->size);
+    struct journal_state state = {0};
+    uint64_t digest = 0;
+    if (parts && journal_state(st->journal, &state) == 0)
+        digest = state_parts_digest(&state);
+    state_done(&state);
+    append(fs, st,
+           &(struct record){.type = RECORD_COMPLETING,
+                            .completing = {.key = key,
+                                           .etag = etag,
+                                           .n_parts = parts,
+                                           .parts_digest = digest,
+                                           .server_s = fs->server_s,
+                                           .attrs = blob(&attrs)}});
+    buf_done(&attrs);
+}
+
+void note_done_locked(struct fs *fs, struct staged *st)
+{
+    char path[PATH_MAX];
+    st->sealed = false;
+    if (!st->journal || st->syncs)
+        return;
+    journal_close(st->journal);
+    st->journal = NULL;
+    st->journal_failed = false;
+    store_journal_path(fs->store, st->id, path);
+    if (unlink(path) < 0)
+        log_warning(fs->log, "checkpoint", "remove '%s': %s", path, err_text(errno));
+}
+
+void note_interrupted_locked(struct fs *fs, struct staged *st, enum interrupt_cause cause,
+                             unsigned signal)
+{
+    note_map(fs, st);
+    append(fs, st,
+           &(struct record){
+               .type = RECORD_INTERRUPTED,
+               .interrupted = {.cause = cause, .signal = signal, .server_s = fs->server_s}});
+}
+
+void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err)
+{
+    append(fs, st,
+           &(struct record){.type = RECORD_FAILED,
+                            .failed = {.eno = (uint32_t)abs(err->eno),
+                                       .code = err->code,
+                                       .message = err->msg,
+                                       .request_id = err->request_id,
+                                       .server_s = fs->server_s}});
+}
+
+void note_close_locked(struct fs *fs, struct staged *st)
+{
+    journal_close(st->journal);
+    st->journal = NULL;
+    close(st->fd);
+    if (fs->opt->checkpoint && !st->keep)
+        (void)store_remove(fs->store, st->id);
+}
+
+int note_encode_props(const struct obs_props *props, struct buf *out)
+{
+    for (size_t i = 0; i < props->n; i++) {
+        const struct obs_prop *p = &props->v[i];
+        int rc = attrset_add(out, (uint8_t)p->kind, p->name, p->value, strlen(p->value));
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+int note_decode_props(const void *p, size_t n, struct obs_props *ret)
+{
+    struct attrset_entry e;
+    size_t pos = 0;
+    int rc;
+    while ((rc = attrset_next(p, n, &pos, &e)) == 1) {
+        char *value = strndup((const char *)e.value, e.value_n);
+        if (!value)
+            return -ENOMEM;
+        rc = e.kind <= OBS_PROP_RAW ? obs_props_set(ret, (enum obs_prop_kind)e.kind, e.name, value)
+                                    : -EBADMSG;
+        free(value);
+        if (rc < 0)
+            return rc;
+    }
+    return rc;
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// Carrying out recovery plans; see recovery.h. Bringing a file back into the mount is in revive.c.
+#include "fs/recovery.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint/journal.h"
+#include "checkpoint/recover.h"
+#include "checkpoint/store.h"
+#include "fs/kept.h"
+#include "fs/match.h"
+#include "fs/note.h"
+#include "fs/options.h"
+#include "fs/revive.h"
+#include "fs/staged.h"
+#include "fs/timer.h"
+#include "fs/transfer.h"
+#include "fs/worker.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+#include "net/digest.h"
+
+struct recovery {
+    struct job job;
+    struct store_entry *v;
+    size_t n;
+    int64_t not_before_ms;
+};
+
+/* What is known of one journal; owns what the facts point to. */
+struct facts {
+    struct recover_facts f;
+    struct journal_state state;
+    struct journal_report report;
+    struct obs_call head;
+    struct recover_listed_part *listed;
+    size_t n_listed;
+    enum recover_hash *hashes;
+};
+
+static void facts_done(struct facts *k)
+{
+    state_done(&k->state);
+    obs_call_clear(&k->head);
+    match_free_parts(k->listed, k->n_listed);
+    free(k->hashes);
+}
+
+static enum recover_answer answer_of(int rc, const struct err *err)
+{
+    if (rc == 0)
+        return ANSWER_FOUND;
+    return rc == -ENOENT && strcmp(err->code, "NoSuchBucket") != 0 ? ANSWER_GONE : ANSWER_ERROR;
+}
+
+static void ask_head(struct fs *fs, struct facts *k)
+{
+    const struct journal_state *s = &k->state;
+    obs_call_clear(&k->head);
+    k->head = (struct obs_call){.op = OBS_HEAD,
+                                .key = s->final_key ? s->final_key : s->key,
+                                .give_up_ms = FS_META_GIVE_UP_MS};
+    int rc = obs_run(fs->obs, &k->head, NULL);
+    k->f.head = (struct recover_head){.answer = answer_of(rc, &k->head.err),
+                                      .upload_id = k->head.object.upload_id,
+                                      .nonce = "",
+                                      .etag = k->head.object.etag,
+                                      .size = k->head.object.size,
+                                      .modified_s = k->head.object.mtime_ms / 1000};
+    if (k->head.server_time)
+        k->f.server_s = k->head.server_time;
+}
+
+static void ask_parts(struct fs *fs, struct facts *k)
+{
+    match_free_parts(k->listed, k->n_listed);
+    k->listed = NULL;
+    k->n_listed = 0;
+    int rc =
+        match_list_parts(fs, k->state.upload_key, k->state.upload_id, &k->listed, &k->n_listed);
+    k->f.list = (struct recover_listparts){
+        .answer = rc == 0         ? ANSWER_FOUND
+                  : rc == -ENOENT ? ANSWER_GONE
+                                  : ANSWER_ERROR,
+        .v = k->listed,
+        .n = k->n_listed,
+    };
+}
+
+/* Compares the staging of the plan's parts with the MD5 that the journal has of them. */
+static int rehash(struct fs *fs, struct facts *k, const struct recover_plan *plan, uint64_t id)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < plan->n_parts; i++)
+        most = plan->parts[i].part_no > most ? plan->parts[i].part_no : most;
+    enum recover_hash *hashes = calloc(most + 1, sizeof(*hashes));
+    if (!hashes)
+        return -ENOMEM;
+    int fd = store_data_open(fs->store, id, false);
+    for (uint32_t i = 0; i < plan->n_parts; i++) {
+        const struct recover_part *p = &plan->parts[i];
+        unsigned char md5[DIGEST_SIZE_MAX];
+        if (!p->rehash)
+            continue;
+        int rc = fd < 0 ? fd : match_hash_range(fd, p->offset, p->size, md5);
+        hashes[p->part_no - 1] = rc < 0                                      ? HASH_UNREADABLE
+                                 : memcmp(md5, p->md5, DIGEST_MD5_SIZE) == 0 ? HASH_MATCH
+                                                                             : HASH_MISMATCH;
+    }
+    if (fd >= 0)
+        close(fd);
+    free(k->hashes);
+    k->hashes = hashes;
+    k->f.staging.hashes = hashes;
+    k->f.staging.n_hashes = most;
+    return 0;
+}
+
+/* Asks for what the plan needs until it needs nothing more. */
+static int decide(struct fs *fs, struct facts *k, uint64_t id, struct recover_plan *plan)
+{
+    for (int round = 0; round < 4; round++) {
+        int rc = recover_plan(&k->f, plan);
+        if (rc < 0 || !(plan->need & (NEED_HEAD | NEED_LISTPARTS | NEED_REHASH)))
+            return rc;
+        if (plan->need & NEED_HEAD)
+            ask_head(fs, k);
+        if (plan->need & NEED_LISTPARTS)
+            ask_parts(fs, k);
+        rc = plan->need & NEED_REHASH ? rehash(fs, k, plan, id) : 0;
+        recover_plan_done(plan);
+        if (rc < 0)
+            return rc;
+    }
+    return -EIO;
+}
+
+/* Our object stands there; attributes that came later are sent. */
+static int send_final_attrs(struct fs *fs, const struct journal_state *s)
+{
+    struct obs_props props = {0};
+    int rc = note_decode_props(s->final_attrs.p, s->final_attrs.n, &props);
+    struct obs_call call = {
+        .op = OBS_SET_META, .key = s->final_key, .props = &props, .give_up_ms = FS_META_GIVE_UP_MS};
+    if (rc == 0 && obs_dialect_of(fs->obs) == OBS_DIALECT_S3) {
+        call.op = OBS_COPY;
+        call.source_key = s->final_key;
+        call.replace = true;
+    }
+    if (rc == 0 && props.n > 0)
+        rc = obs_run(fs->obs, &call, NULL);
+    obs_call_clear(&call);
+    obs_props_clear(&props);
+    return rc;
+}
+
+static void abort_uploads(struct fs *fs, const struct recover_plan *plan)
+{
+    fs_lock(fs);
+    for (uint32_t i = 0; i < plan->n_aborts; i++)
+        transfer_abort_upload_locked(fs, plan->aborts[i].key, plan->aborts[i].upload_id);
+    fs_unlock(fs);
+}
+
+/* Returns -EAGAIN if it has to be tried again later. */
+static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct recover_plan *plan)
+{
+    int rc = 0;
+    log_notice(fs->log, "recovery", "upload %llu of '%s': %s (%s)", (unsigned long long)id,
+               k->state.key ? k->state.key : "?", recover_action_name(plan->action),
+               recover_why_text(plan->why));
+    abort_uploads(fs, plan);
+    switch (plan->action) {
+    case RECOVER_WAIT:
+        return -EAGAIN;
+    case RECOVER_RESUME:
+    case RECOVER_COMPLETE:
+        return revive_file(fs, id, &k->state, plan);
+    case RECOVER_ALREADY_COMPLETE:
+        if (plan->send_attrs)
+            rc = send_final_attrs(fs, &k->state);
+        if (rc == 0)
+            (void)store_remove(fs->store, id);
+        return rc < 0 ? -EAGAIN : 0;
+    case RECOVER_ABORT:
+    case RECOVER_DISCARD:
+        return store_remove(fs->store, id);
+    case RECOVER_KEEP:
+    case RECOVER_CONFLICT:
+        break;
+    }
+    fs_lock(fs);
+    kept_add_locked(fs, id);
+    fs_unlock(fs);
+    return 0;
+}
+
+static int recover_one(struct fs *fs, const struct store_entry *e)
+{
+    struct facts k = {0};
+    struct recover_plan plan = {0};
+    if (!e->has_journal)
+        return store_remove(fs->store, e->id);
+
+    int rc = journal_read(&io_real, store_path(fs->store), e->id, &k.state, &k.report, NULL);
+    if (rc == -ENODATA) {
+        (void)store_remove(fs->store, e->id);
+        rc = 0;
+        goto out;
+    }
+    if (rc < 0)
+        goto out;
+    k.f = (struct recover_facts){
+        .state = &k.state,
+        .report = &k.report,
+        .staging = {.exists = e->has_data, .size = e->data_size},
+        .server_s = fs->server_s,
+        .boot_id = fs->boot_id,
+        .opt = {.keep_interrupted_s = fs->opt->keep_interrupted / 1000,
+                .last_complete_wins = obs_dialect_of(fs->obs) == OBS_DIALECT_S3,
+                .expire = fs->may_expire,
+                .part_min = fs->plan.min_part,
+                .part_max = PLAN_PART_MAX},
+    };
+    rc = decide(fs, &k, e->id, &plan);
+    if (rc == 0)
+        rc = carry_out(fs, &k, e->id, &plan);
+    recover_plan_done(&plan);
+out:
+    if (rc < 0 && rc != -EAGAIN)
+        log_error(fs->log, "recovery", "upload %llu: %s, left as it is", (unsigned long long)e->id,
+                  err_text(rc));
+    facts_done(&k);
+    return rc;
+}
+
+static bool stopping(struct fs *fs)
+{
+    fs_lock(fs);
+    bool yes = fs->stopping;
+    fs_unlock(fs);
+    return yes;
+}
+
+/* One round over all that are left; what must wait stays in the list. */
+static void run(struct fs *fs, struct job *job)
+{
+    struct recovery *r = (struct recovery *)job;
+    size_t left = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        if (stopping(fs) || recover_one(fs, &r->v[i]) == -EAGAIN)
+            r->v[left++] = r->v[i];
+    }
+    r->n = left;
+    fs_lock(fs);
+    if (left && !fs->stopping) {
+        fs->recovery = r;
+        r->not_before_ms = clock_ms() + RECOVERY_RETRY_MS;
+        timer_wake_locked(fs, r->not_before_ms);
+        r = NULL;
+    } else {
+        kept_expire_locked(fs);
+    }
+    fs_unlock(fs);
+    if (r) {
+        free(r->v);
+        free(r);
+    }
+}
+
+int64_t recovery_run_locked(struct fs *fs, int64_t now_ms)
+{
+    struct recovery *r = fs->recovery;
+    if (!r)
+        return INT64_MAX;
+    if (r->not_before_ms > now_ms)
+        return r->not_before_ms;
+    fs->recovery = NULL;
+    worker_submit_locked(fs, &r->job);
+    return INT64_MAX;
+}
+
+void recovery_done(struct fs *fs)
+{
+    if (fs->recovery)
+        free(fs->recovery->v);
+    free(fs->recovery);
+    fs->recovery = NULL;
+}
+
+void recovery_start(struct fs *fs)
+{
+    struct err err = {0};
+    struct recovery *r = calloc(1, sizeof(*r));
+    int rc = r ? store_list(fs->store, &r->v, &r->n, &err) : -ENOMEM;
+    if (rc < 0 || r->n == 0) {
+        if (rc < 0)
+            log_err(fs->log, LOG_LEVEL_ERROR, "recovery", &err, "the state directory");
+        free(r);
+        return;
+    }
+    r->job.fn = run;
+    fs_lock(fs);
+    worker_submit_locked(fs, &r->job);
+    fs_unlock(fs);
+}

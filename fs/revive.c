@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unfinished files back in the mount; see revive.h.
+#include "fs/revive.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "checkpoint/journal.h"
+#include "checkpoint/store.h"
+#include "fs/dir.h"
+#include "fs/inode.h"
+#include "fs/names.h"
+#include "fs/note.h"
+#include "fs/options.h"
+#include "fs/publish.h"
+#include "fs/staged.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+
+/* The directory of a component, made as an implicit one if the bucket has nothing there. */
+static int step_into(struct fs *fs, struct inode *dir, const char *name, struct inode **ret)
+{
+    int rc = dir_lookup_locked(fs, dir, name, NULL, ret);
+    if (rc == 0)
+        return (*ret)->is_dir ? 0 : -ENOTDIR;
+    if (rc != -ENOENT)
+        return rc;
+    struct inode *gone = inode_child_locked(dir, name);
+    if (gone)
+        inode_detach_locked(fs, gone);
+    struct inode *made = inode_add_locked(fs, dir, name, INODE_STORED);
+    if (!made)
+        return -ENOMEM;
+    made->is_dir = true;
+    made->changed_ms = clock_ms();
+    *ret = made;
+    return inode_set_implicit_locked(fs, made);
+}
+
+/* The inode for the key, LOCAL if nothing is stored there. */
+static int find_place(struct fs *fs, const char *key, struct inode **ret)
+{
+    char path[OBS_KEY_MAX + 1];
+    size_t skip = strlen(fs->prefix);
+    if (strncmp(key, fs->prefix, skip) != 0 || !names_key_ok(key + skip, strlen(key + skip)))
+        return -EINVAL;
+    (void)snprintf(path, sizeof(path), "%s", key + skip);
+
+    struct inode *dir = fs->root;
+    char *name = path;
+    for (char *slash; (slash = strchr(name, '/')); name = slash + 1) {
+        *slash = 0;
+        struct inode *next;
+        inode_pin_locked(dir);
+        int rc = step_into(fs, dir, name, &next);
+        inode_unpin_locked(fs, dir);
+        if (rc < 0)
+            return rc;
+        dir = next;
+    }
+    inode_pin_locked(dir);
+    int rc = dir_lookup_locked(fs, dir, name, NULL, ret);
+    if (rc == -ENOENT) {
+        struct inode *gone = inode_child_locked(dir, name);
+        if (gone)
+            inode_detach_locked(fs, gone);
+        *ret = inode_add_locked(fs, dir, name, INODE_LOCAL);
+        rc = *ret ? 0 : -ENOMEM;
+    }
+    inode_unpin_locked(fs, dir);
+    return rc;
+}
+
+static int load_attrs(struct fs *fs, struct inode *inode, const struct journal_state *s)
+{
+    const struct state_attrs *a = s->final_attrs.n ? &s->final_attrs : &s->attrs;
+    struct obs_object object = {.size = s->size, .mtime_ms = fs->start_s * 1000};
+    int rc = note_decode_props(a->p, a->n, &object.props);
+    if (rc == 0)
+        rc = inode_set_object_locked(fs, inode, &object);
+    obs_props_clear(&object.props);
+    inode->attr_known = rc == 0;
+    inode->times_set = true;
+    inode->meta_gen++;
+    inode->changed_ms = inode->seen_ms = clock_ms();
+    return rc;
+}
+
+static int load_map(struct staged *st, const struct journal_state *s)
+{
+    int rc = 0;
+    if (!s->has_map)
+        return imap_add(&st->have, 0, s->size);
+    for (size_t i = 0; rc == 0 && i < s->map.n; i++)
+        rc = imap_add(&st->have, s->map.v[i].off, s->map.v[i].end);
+    return rc;
+}
+
+/* Parts with the boundaries of the upload; those that the service has are stored. */
+static int load_parts(struct fs *fs, struct staged *st, const struct journal_state *s,
+                      const struct recover_plan *plan)
+{
+    if (plan->restart || !s->upload_id || plan->n_parts == 0)
+        return 0;
+    uint64_t *ends = calloc(plan->n_parts, sizeof(*ends));
+    if (!ends)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < plan->n_parts; i++)
+        ends[i] = plan->parts[i].offset + plan->parts[i].size;
+    int rc = plan_copy(&st->own_plan, &fs->plan);
+    if (rc == 0 && plan->n_parts > 1)
+        rc = plan_set_ends(&st->own_plan, ends, plan->n_parts - 1);
+    free(ends);
+    if (rc < 0)
+        return rc;
+    st->plan = &st->own_plan;
+    rc = staged_plan_locked(fs, st, plan->n_parts);
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; i < plan->n_parts; i++) {
+        const struct recover_part *from = &plan->parts[i];
+        struct part *p = &st->parts[i];
+        const struct state_part *known = i < s->n_parts ? &s->parts[i] : NULL;
+        p->size = from->size;
+        p->gen = known ? known->generation : st->gen;
+        if (from->source != SOURCE_SERVER)
+            continue;
+        p->state = PART_STORED;
+        p->copied = known && known->copied;
+        (void)snprintf(p->etag, sizeof(p->etag), "%s", from->etag);
+        if (from->has_md5)
+            memcpy(p->md5, from->md5, sizeof(p->md5));
+        else
+            st->upload.encrypted = true; /* the composite ETag can't be known */
+    }
+    st->upload.key = strdup(s->upload_key);
+    if (!st->upload.key)
+        return -ENOMEM;
+    (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
+    st->upload.state = UPLOAD_ACTIVE;
+    st->upload.meta_gen =
+        st->inode->meta_gen - 1; /* the final attributes are sent after Complete */
+    return 0;
+}
+
+static int load_staged(struct fs *fs, struct inode *inode, uint64_t id,
+                       const struct journal_state *s, const struct recover_plan *plan)
+{
+    struct staged *st = calloc(1, sizeof(*st));
+    if (!st)
+        return -ENOMEM;
+    st->id = id;
+    st->inode = inode;
+    st->size = s->size;
+    st->base_len =
+        s->base_key && s->base_key[0] ? (s->base_size < s->size ? s->base_size : s->size) : 0;
+    st->gen = 1;
+    st->plan = &fs->plan;
+    st->sealed = st->had_journal = true;
+    imap_init(&st->have);
+    for (uint32_t i = 0; i < s->n_parts; i++)
+        st->gen = s->parts[i].generation > st->gen ? s->parts[i].generation : st->gen;
+
+    st->fd = store_data_open(fs->store, id, false);
+    int rc = st->fd < 0
+                 ? st->fd
+                 : journal_open(&io_real, store_path(fs->store), id, &st->journal, NULL, NULL);
+    if (rc == 0)
+        rc = load_map(st, s);
+    inode->staged = st;
+    inode_pin_locked(inode);
+    DL_APPEND(fs->staged, st);
+    if (rc == 0)
+        rc = load_parts(fs, st, s, plan);
+    if (rc < 0) {
+        st->keep = true;
+        st->upload.state = UPLOAD_NONE;
+        staged_drop_locked(fs, inode, rc);
+    }
+    return rc;
+}
+
+int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
+                const struct recover_plan *plan)
+{
+    struct inode *inode;
+    fs_lock(fs);
+    int rc = find_place(fs, s->key, &inode);
+    if (rc == 0 && (inode->staged || inode->is_dir || inode->nwriters)) {
+        log_notice(fs->log, "recovery", "'%s' was written anew: the older content is dropped",
+                   s->key);
+        rc = store_remove(fs->store, id);
+        fs_unlock(fs);
+        return rc;
+    }
+    if (rc == 0 && inode->state == INODE_STORED && (inode->nlookup || inode->nopen)) {
+        /* Another content is another inode: those who have the old one keep it. */
+        struct inode *dir = inode->parent;
+        char name[NAMES_COMPONENT_MAX + 1];
+        (void)snprintf(name, sizeof(name), "%s", inode->name);
+        bool based = s->base_key && s->base_key[0];
+        struct inode *old = inode;
+        inode_pin_locked(old);
+        inode_detach_locked(fs, old);
+        inode = inode_add_locked(fs, dir, name, based ? INODE_STORED : INODE_LOCAL);
+        rc = inode ? 0 : -ENOMEM;
+        if (rc == 0 && based)
+            rc = inode_set_version_locked(inode, old->etag, old->stored_size, old->remote_ms);
+        inode_unpin_locked(fs, old);
+    }
+    if (rc == 0)
+        rc = load_attrs(fs, inode, s);
+    if (rc == 0)
+        rc = load_staged(fs, inode, id, s, plan);
+    if (rc == 0)
+        (void)publish_locked(fs, inode, NULL);
+    fs_unlock(fs);
+    return rc == -ENOTDIR || rc == -EINVAL || rc == -ENOMEM || rc == 0 ? rc : -EAGAIN;
+}
