@@ -48,13 +48,18 @@ void meta_mark_locked(struct fs *fs, struct inode *inode)
     timer_wake_locked(fs, inode->meta_due_ms);
 }
 
+/* The content of the inode will be stored, and its attributes with it. */
+static bool carried(const struct inode *inode)
+{
+    return inode->staged &&
+           (staged_dirty(inode->staged) || inode->staged->state == STAGED_PUBLISHING);
+}
+
 void meta_changed_locked(struct fs *fs, struct inode *inode)
 {
     inode->meta_gen++;
     inode->changed_ms = clock_ms();
-    bool carried =
-        inode->staged && (staged_dirty(inode->staged) || inode->staged->state == STAGED_PUBLISHING);
-    if (inode->state == INODE_STORED && !carried && !inode->is_root)
+    if (inode->state == INODE_STORED && !carried(inode) && !inode->is_root)
         meta_mark_locked(fs, inode);
 }
 
@@ -87,7 +92,7 @@ static void meta_done(struct obs_call *call)
         inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
         if (call->op == OBS_COPY && call->object.etag[0])
             (void)inode_set_version_locked(inode, call->object.etag, inode->stored_size, 0);
-        if (inode->meta_gen != m->gen)
+        if (inode->meta_gen != m->gen && !carried(inode))
             meta_mark_locked(fs, inode);
     }
     if (!inode->meta_dirty || call->err.eno)
