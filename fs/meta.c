@@ -177,7 +177,7 @@ bool meta_flush_now_locked(struct fs *fs, struct inode *inode)
     if (!inode->meta_dirty)
         return false;
     if (inode_moving_locked(inode))
-        return true; /* rename_done() comes back to it */
+        return true; /* meta_resume_locked() comes back to it */
 
     leave_queue(fs, inode);
     int rc = send_change(fs, inode);
@@ -211,4 +211,16 @@ int64_t meta_run_locked(struct fs *fs, int64_t now_ms, bool all)
             next = inode->meta_due_ms;
     }
     return next;
+}
+
+void meta_resume_locked(struct fs *fs)
+{
+    struct inode *inode, *tmp;
+    DL_FOREACH_SAFE2(fs->changed, inode, tmp, changed_next)
+    {
+        if (inode->meta_waiters.head)
+            (void)meta_flush_now_locked(fs, inode);
+        else
+            timer_wake_locked(fs, inode->meta_due_ms);
+    }
 }

@@ -34,6 +34,10 @@ int meta_flush_wait_locked(struct fs *fs, struct inode *inode, struct intr *intr
  * everything. */
 int64_t meta_run_locked(struct fs *fs, int64_t now_ms, bool all);
 
+/* After a rename: what could not be sent meanwhile is sent when it is due, or now if somebody waits
+ * for it. */
+void meta_resume_locked(struct fs *fs);
+
 /* The inode loses its object: nothing is to be sent any more. */
 void meta_forget_locked(struct fs *fs, struct inode *inode);
 

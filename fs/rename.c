@@ -32,8 +32,7 @@ static void rename_end(struct fs *fs, struct inode *inode)
     inode->moving--;
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
     publish_resume_locked(fs);
-    if (inode->meta_dirty && inode->meta_waiters.head)
-        (void)meta_flush_now_locked(fs, inode);
+    meta_resume_locked(fs);
     inode_unpin_locked(fs, inode);
 }
 

@@ -179,23 +179,27 @@ static int delete_tree(struct fs *fs, struct tree *t, bool copies)
     return result;
 }
 
-/* Requests under way below the directory end first: they would go to the old keys. */
+/* An inode below `dir` whose changed attributes are being sent, or NULL. */
+static struct inode *sending_below(struct inode *dir)
+{
+    for (struct inode *c = dir->children; c; c = c->hh.next) {
+        struct inode *found = c->meta_sending ? c : sending_below(c);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+/* Requests under way below the directory end first: they go to the old keys. Changes of attributes
+ * that were not sent yet are sent to the new ones, afterwards. */
 static int settle_below(struct fs *fs, struct inode *dir, struct intr *intr)
 {
     for (;;) {
-        struct inode *busy = NULL;
+        struct inode *busy = fs->changes_sending ? sending_below(dir) : NULL;
         struct staged *st;
         DL_FOREACH (fs->staged, st) {
             if (st->state != STAGED_DEAD && inode_below_locked(st->inode, dir) && st->final_request)
                 busy = st->inode;
-        }
-        struct inode *c;
-        DL_FOREACH2(fs->changed, c, changed_next)
-        {
-            if (c != dir && inode_below_locked(c, dir) && meta_flush_now_locked(fs, c)) {
-                busy = c;
-                break;
-            }
         }
         if (!busy)
             return 0;
