@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# fsx.sh - random operations on the content of one file of the mount (fsx.c), with small parts, so
+# that uploads of many parts, parts written again and parts copied by the server are in play.
+#
+#   tests/model/fsx.sh CASE [obs|s3]     OBSM_SEED repeats a run, OBSM_OPS sets the number of operations
+
+fsx() { # MODE OPS [OPTION]...
+    local mode=$1 ops=$2 line
+    shift 2
+    coproc FSX { run_limited "$limit" "$OBSM_BUILD/tests/model/fsx" -q -m "$mode" \
+        -n "${OBSM_OPS:-$ops}" -p "$part_size" "$@" "$M/file" 2>"$T/fsx.out"; }
+    local pid=$FSX_PID to=${FSX[1]} from=${FSX[0]}
+    while read -r line <&"$from"; do
+        [ "$line" = remount ] || fail "fsx says '$line'"
+        remount
+        echo done >&"$to"
+    done
+    wait "$pid" || { cat "$T/fsx.out" >&2; fail "fsx"; }
+    cat "$T/fsx.out"
+}
+
+limit=170 # seconds
+
+mounted() {
+    [ "$dialect" = s3 ] || part_size=102400
+    size=$((part_size * 30))
+    [ "$dialect" = obs ] || size=$((part_size * 3))
+    service_start
+    mounted_with
+}
+
+tx_solo() { # s3 timeout=180
+    mounted
+    fsx solo 10000 -l "$size" -r 2000
+}
+
+tx_pair() { # timeout=180
+    mounted
+    fsx pair 6000 -l "$size" -r 2000
+}
+
+tx_race() { # timeout=180
+    mounted
+    fsx race 2000 -l "$size"
+}
+
+tx_solo_long() { # s3 long timeout=3600
+    limit=3590
+    mounted
+    fsx solo 200000 -l "$size" -r 20000
+}
+
+tx_pair_long() { # long timeout=3600
+    limit=3590
+    mounted
+    fsx pair 200000 -l "$size" -r 20000
+}
+
+tx_race_long() { # long timeout=3600
+    limit=3590
+    mounted
+    fsx race 100000 -l "$size"
+}
+
+. "$(dirname "${BASH_SOURCE[0]}")/../mount/lib.sh"

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tree.sh - random operations on the mount and on a local directory side by side (model.py).
+#
+#   tests/model/tree.sh CASE [obs|s3]    OBSM_SEED repeats a run, OBSM_OPS sets the number of operations
+
+limit=170 # seconds
+
+model() { # OPS [OPTION]...
+    local ops=$1 line
+    shift
+    mkdir "$T/local"
+    coproc MODEL { OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys run_limited "$limit" \
+        python3 -B "$top/tests/model/model.py" -n "${OBSM_OPS:-$ops}" "$@" "$M" "$T/local" 2>"$T/model.out"; }
+    local pid=$MODEL_PID to=${MODEL[1]} from=${MODEL[0]}
+    while read -r line <&"$from"; do
+        case $line in
+        unmount) leave ;;
+        mount) mounted_with "$options" ;;
+        *) fail "the model says '$line'" ;;
+        esac
+        echo done >&"$to"
+    done
+    wait "$pid" || { cat "$T/model.out" >&2; fail "model"; }
+    cat "$T/model.out"
+}
+
+mounted() {
+    [ "$dialect" = s3 ] || part_size=102400
+    options=meta_ttl=200ms,open_ttl=0,hold_max=1s
+    service_start
+    mounted_with "$options"
+}
+
+tx_random() { # timeout=180
+    mounted
+    model 5000 -r 500
+}
+
+tx_random_long() { # long timeout=3600
+    limit=3590
+    mounted
+    model 100000 -r 5000
+}
+
+. "$(dirname "${BASH_SOURCE[0]}")/../mount/lib.sh"
