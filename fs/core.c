@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "checkpoint/store.h"
+#include "fs/control.h"
+#include "fs/errors.h"
 #include "fs/fetch.h"
 #include "fs/file.h"
 #include "fs/fs.h"
@@ -126,6 +128,10 @@ static int make_parts(struct fs *fs, struct err *err)
     rc = fetch_new(&fetch, &fs->fetch);
     if (rc == 0)
         rc = inode_table_init(fs);
+    if (rc == 0)
+        rc = control_new(fs, &fs->control);
+    if (rc == 0 && !(fs->errors = errors_new()))
+        rc = -ENOMEM;
     return rc < 0 ? err_set(err, rc, "%s", err_text(rc)) : 0;
 }
 
@@ -241,6 +247,8 @@ void fs_free(struct fs *fs)
         return;
     inode_table_done(fs);
     free_client(fs);
+    control_free(fs->control);
+    errors_free(fs->errors);
     cred_source_free(fs->cred);
     mime_free(fs->mime);
     plan_done(&fs->plan);

@@ -37,8 +37,10 @@
 #include "net/base/lock.h"
 #include "net/plan.h"
 
+struct control;
 struct cred_source;
 struct engine;
+struct errors;
 struct fetch;
 struct handle;
 struct inode;
@@ -95,6 +97,8 @@ struct fs {
     unsigned transfers;     /* bulk transfers under way, at most opt->parallel */
     struct inode *changed;  /* attributes gathered, not sent yet (utlist) */
     unsigned changes_sending;
+    struct errors *errors;   /* the last failures */
+    struct control *control; /* the control tree */
     struct waitlist idle; /* wait until nothing is left to be stored */
     bool stopping;
     int64_t server_s;  /* latest Date of the service */

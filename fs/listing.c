@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fs/dir.h"
+#include "fs/errors.h"
 #include "fs/names.h"
 #include "fs/options.h"
 #include "net/base/clock.h"
@@ -193,8 +194,10 @@ static void page_done(struct obs_call *call)
         }
         rc = -EIO;
     }
-    if (call->err.eno)
+    if (call->err.eno) {
         log_err(fs->log, LOG_LEVEL_WARNING, "list", &call->err, "'%s'", l->prefix);
+        errors_add(fs->errors, "list", l->prefix, &call->err);
+    }
     listing_end(fs, l, rc);
     fs_unlock(fs);
     obs_call_clear(call);
@@ -252,6 +255,8 @@ static int run_list(struct fs *fs, struct obs_call *call, struct intr *intr)
     if (rc < 0 && rc != -EINTR)
         log_err(fs->log, LOG_LEVEL_WARNING, "list", &call->err, "'%s'", call->prefix);
     fs_lock(fs);
+    if (rc < 0 && rc != -EINTR)
+        errors_add(fs->errors, "list", call->prefix, &call->err);
     return rc;
 }
 

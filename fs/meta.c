@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/errors.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/timer.h"
@@ -70,6 +71,7 @@ static void refused(struct fs *fs, struct meta_call *m)
     inode_path_locked(inode, path, sizeof(path));
     log_err(fs->log, LOG_LEVEL_WARNING, "attributes", &m->call.err, "'%s' keeps its old attributes",
             path);
+    errors_add(fs->errors, "attributes", path, &m->call.err);
     inode->meta_error = m->call.err.eno;
     inode->attr_known = false;
     inode->seen_ms = 0;

@@ -7,6 +7,7 @@
 
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/ops_control.h"
 #include "fs/options.h"
 
 static void interrupt_op(fuse_req_t req, void *data)
@@ -154,38 +155,38 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
 }
 
 static const struct fuse_lowlevel_ops table = {
-    .getattr = op_getattr,
-    .setattr = op_setattr,
-    .getxattr = op_getxattr,
-    .listxattr = op_listxattr,
-    .setxattr = op_setxattr,
-    .removexattr = op_removexattr,
+    .getattr = front_getattr,
+    .setattr = front_setattr,
+    .getxattr = front_getxattr,
+    .listxattr = front_listxattr,
+    .setxattr = front_setxattr,
+    .removexattr = front_removexattr,
     .statfs = op_statfs,
-    .lookup = op_lookup,
-    .mkdir = op_mkdir,
-    .mknod = op_mknod,
-    .symlink = op_symlink,
-    .readlink = op_readlink,
-    .unlink = op_unlink,
-    .rmdir = op_rmdir,
-    .rename = op_rename,
-    .link = op_link,
-    .create = op_create,
-    .opendir = op_opendir,
-    .releasedir = op_releasedir,
-    .readdir = op_readdir,
-    .readdirplus = op_readdirplus,
-    .open = op_open,
-    .release = op_release,
-    .read = op_read,
-    .write_buf = op_write_buf,
-    .flush = op_flush,
-    .fsync = op_fsync,
-    .fsyncdir = op_fsyncdir,
-    .fallocate = op_fallocate,
+    .lookup = front_lookup,
+    .mkdir = front_mkdir,
+    .mknod = front_mknod,
+    .symlink = front_symlink,
+    .readlink = front_readlink,
+    .unlink = front_unlink,
+    .rmdir = front_rmdir,
+    .rename = front_rename,
+    .link = front_link,
+    .create = front_create,
+    .opendir = front_opendir,
+    .releasedir = front_releasedir,
+    .readdir = front_readdir,
+    .readdirplus = front_readdirplus,
+    .open = front_open,
+    .release = front_release,
+    .read = front_read,
+    .write_buf = front_write_buf,
+    .flush = front_flush,
+    .fsync = front_fsync,
+    .fsyncdir = front_fsyncdir,
+    .fallocate = front_fallocate,
     .init = op_init,
-    .forget = op_forget,
-    .forget_multi = op_forget_multi,
+    .forget = front_forget,
+    .forget_multi = front_forget_multi,
 };
 
 const struct fuse_lowlevel_ops *fs_ops(void)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/control.h"
 #include "fs/dir.h"
 #include "fs/dirlist.h"
 #include "fs/file.h"
@@ -244,6 +245,10 @@ static void read_entries(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
     size_t used = 0;
     struct dirlist_entry entry;
     while (rc == 0 && dirlist_get(list, (size_t)off, &entry)) {
+        if (dir == op.fs->root && control_is_name(op.fs, entry.name)) {
+            off++; /* an object of that name cannot be reached */
+            continue;
+        }
         size_t n = plus ? add_plus(&op, dir, &entry, buf + used, size - used, off + 1)
                         : add_plain(&op, &entry, buf + used, size - used, off + 1);
         if (n > size - used)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fs/dir.h"
+#include "fs/errors.h"
 #include "fs/fetch.h"
 #include "fs/file.h"
 #include "fs/ops.h"
@@ -72,6 +73,7 @@ static void reply_fetched(struct reading *r)
         char path[256];
         fs_lock(r->fs);
         inode_path_locked(r->h->inode, path, sizeof(path));
+        errors_add(r->fs->errors, "read", path, &r->fetch.err);
         fs_unlock(r->fs);
         log_err(r->fs->log, LOG_LEVEL_WARNING, "read", &r->fetch.err, "'%s'", path);
         fuse_reply_err(r->req, -r->fetch.eno);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/errors.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
@@ -31,6 +32,7 @@ static void fail(struct fs *fs, struct staged *st, const struct err *err)
     char path[256];
     inode_path_locked(st->inode, path, sizeof(path));
     log_err(fs->log, LOG_LEVEL_WARNING, publishing, err, "'%s' is not stored", path);
+    errors_add(fs->errors, publishing, path, err);
 
     st->state = STAGED_OPEN;
     st->hold_only = false;

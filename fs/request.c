@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "fs/errors.h"
 #include "net/base/log.h"
 
 int request_run_locked(struct fs *fs, struct obs_call *call, struct intr *intr, const char *what)
@@ -18,6 +19,8 @@ int request_run_locked(struct fs *fs, struct obs_call *call, struct intr *intr, 
     if (rc < 0 && rc != -EINTR && rc != -ENOENT)
         log_err(fs->log, LOG_LEVEL_WARNING, what, &call->err, "'%s'", call->key ? call->key : "");
     fs_lock(fs);
+    if (rc < 0 && rc != -EINTR && rc != -ENOENT)
+        errors_add(fs->errors, what, call->key ? call->key : "", &call->err);
     return rc;
 }
 
