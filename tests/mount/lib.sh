@@ -52,7 +52,22 @@ mounted_with() {
         fail "the bucket cannot be mounted"
     driver=$(driver_pid "$M")
     [ -n "$driver" ] || fail "no driver is known for $M"
-    drivers+=("$driver")
+    echo "$driver" >>"$T/drivers"
+}
+
+# A process that waits for a stuck driver cannot be ended; its driver can. After the limit the drivers
+# of this case are killed, so that the case fails instead of hanging.
+watch() { # SECONDS
+    (
+        for ((i = 0; i < $1; i++)); do
+            sleep 1
+            [ -d "$T" ] && kill -0 $$ || exit 0
+        done
+        echo "the case takes more than $1 s: its drivers are killed" >>"$T/watch.log"
+        while read -r pid; do
+            [ "$(readlink "/proc/$pid/exe")" != "$(realpath "$OBSMOUNT")" ] || kill -9 "$pid"
+        done <"$T/drivers"
+    ) >/dev/null 2>&1 &
 }
 
 leave() {
@@ -103,8 +118,8 @@ run_case() {
     local name=$1
     dialect=${2:-obs}
     [ "$dialect" = obs ] || part_size=5242880
-    drivers=()
     M=$T/m
+    watch "${CASE_LIMIT:-100}"
     # the driver is a daemon: its reports go to files
     export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$T/san"
     export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$T/san"

@@ -1,0 +1,352 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# dirs.sh - directories: made, listed, renamed, removed.
+
+keys() { oc list | cut -f 1 | xargs; }
+
+rename2() { # FLAGS OLD NEW
+    python3 - "$@" <<'EOF_PY'
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.renameat2(-100, os.fsencode(sys.argv[2]), -100, os.fsencode(sys.argv[3]), int(sys.argv[1])) != 0:
+    sys.exit(os.strerror(ctypes.get_errno()))
+EOF_PY
+}
+
+t_mkdir_rmdir() { # s3
+    check "mkdir" mkdir -m 750 "$M/d"
+    check_eq "keys" "$(keys)" d/
+    check_eq "attributes" "$(stat -c '%a %F' "$M/d")" "750 directory"
+    drop_pages
+    check_eq "attributes after a remount" "$(stat -c '%a %F' "$M/d")" "750 directory"
+    check "rmdir" rmdir "$M/d"
+    check_eq "keys" "$(keys)" ""
+    fails "No such file" ls "$M/d"
+}
+
+t_mkdir_existing() {
+    mkdir "$M/d"
+    echo x >"$M/f"
+    fails "File exists" mkdir "$M/d"
+    fails "File exists" mkdir "$M/f"
+}
+
+t_nested() { # s3
+    check "mkdir -p" mkdir -p "$M/a/b/c/d/e"
+    echo x >"$M/a/b/c/d/e/f"
+    drop_pages
+    check_eq "tree" "$(cd "$M" && find . | LC_ALL=C sort | xargs)" \
+        ". ./a ./a/b ./a/b/c ./a/b/c/d ./a/b/c/d/e ./a/b/c/d/e/f"
+    check "rm -r" rm -r "$M/a"
+    check_eq "keys" "$(keys)" ""
+}
+
+t_rmdir_not_empty() { # s3
+    mkdir "$M/d"
+    echo x >"$M/d/f"
+    fails "Directory not empty" rmdir "$M/d"
+    check_eq "keys" "$(keys)" "d/ d/f"
+}
+
+# What somebody else has put there counts, even if the listing is believed still.
+t_rmdir_filled_behind() { # s3
+    mkdir "$M/d"
+    ls "$M/d"
+    echo x | oc put d/f >/dev/null
+    fails "Directory not empty" rmdir "$M/d"
+    check_eq "keys" "$(keys)" "d/ d/f"
+}
+
+t_implicit_directory() { # s3
+    echo x | oc put a/b/c >/dev/null
+    check_eq "kind" "$(stat -c %F "$M/a")" directory
+    check_eq "names" "$(ls "$M/a")" b
+    check_eq "content" "$(cat "$M/a/b/c")" x
+    echo y >"$M/a/b/d"
+    check_eq "keys" "$(keys)" "a/b/c a/b/d"
+}
+
+# The last name of an implicit directory goes: the directory stays, as on a disk.
+t_implicit_directory_emptied() { # s3
+    echo x | oc put a/b >/dev/null
+    rm "$M/a/b"
+    check_eq "kind" "$(stat -c %F "$M/a")" directory
+    check "rmdir" rmdir "$M/a"
+    check_eq "keys" "$(keys)" ""
+}
+
+t_chmod_implicit_directory() { # s3
+    echo x | oc put a/b >/dev/null
+    check "chmod" chmod 700 "$M/a"
+    drop_pages
+    check_eq "mode" "$(stat -c %a "$M/a")" 700
+    check_eq "keys" "$(keys)" "a/ a/b"
+}
+
+t_directory_attributes() { # s3
+    mkdir "$M/d"
+    chmod 2755 "$M/d"
+    chown 5:6 "$M/d"
+    touch -d @1234567 "$M/d"
+    check_eq "at once" "$(stat -c '%a %u %g %Y' "$M/d")" "2755 5 6 1234567"
+    drop_pages
+    check_eq "after a remount" "$(stat -c '%a %u %g %Y' "$M/d")" "2755 5 6 1234567"
+}
+
+# The times of a directory are what utimens stored: names that come do not change them in the bucket.
+t_directory_times() { # s3
+    mkdir "$M/d"
+    touch -d @1234567 "$M/d"
+    drop_pages
+    ls "$M/d"
+    oc reset
+    touch "$M/d/a"
+    drop_pages
+    check_eq "its time" "$(stat -c %Y "$M/d")" 1234567
+}
+
+t_root_attributes() {
+    check_eq "kind" "$(stat -c %F "$M")" directory
+    check "chmod" chmod 755 "$M"
+    check "touch" touch "$M"
+    check_eq "keys" "$(keys | sed 's/^\/$//')" ""
+}
+
+t_rename_empty() { # s3
+    mkdir "$M/a"
+    check "mv" mv "$M/a" "$M/b"
+    check_eq "keys" "$(keys)" b/
+    check_eq "names" "$(ls "$M")" b
+}
+
+t_rename_with_files() { # s3
+    mkdir -p "$M/a/sub/deep"
+    local i
+    for i in $(seq 12); do echo "$i" >"$M/a/f$i"; done
+    echo deep >"$M/a/sub/deep/f"
+    ln -s target "$M/a/link"
+    touch -d @55555 "$M/a/f1"
+    chmod 600 "$M/a/f2"
+    check "mv" mv "$M/a" "$M/b"
+    fails "No such file" ls "$M/a"
+    check_eq "old keys" "$(oc list a | wc -l)" 0
+    drop_pages
+    for i in $(seq 12); do check_eq "f$i" "$(cat "$M/b/f$i")" "$i"; done
+    check_eq "deep" "$(cat "$M/b/sub/deep/f")" deep
+    check_eq "link" "$(readlink "$M/b/link")" target
+    check_eq "times" "$(stat -c %Y "$M/b/f1")" 55555
+    check_eq "mode" "$(stat -c %a "$M/b/f2")" 600
+    check_eq "keys" "$(oc list b | wc -l)" 17
+}
+
+t_rename_implicit() { # s3
+    echo x | oc put a/b/c >/dev/null
+    check "mv" mv "$M/a" "$M/z"
+    check_eq "content" "$(cat "$M/z/b/c")" x
+    check_eq "old keys" "$(oc list a | wc -l)" 0
+}
+
+# With a file in it that is being written, and one that is read.
+t_rename_with_open_files() { # s3
+    make_file "$T/big" $((part_size * 2 + 5))
+    oc put a/r "$T/big" >/dev/null
+    mkdir "$M/a"
+    python3 - "$M/a" "$M/b" "$T/big" <<'EOF_PY' || fail "the process with open files"
+import os, sys
+want = open(sys.argv[3], "rb").read()
+r = os.open(sys.argv[1] + "/r", os.O_RDONLY)
+assert os.pread(r, 10, 0) == want[:10]
+w = os.open(sys.argv[1] + "/w", os.O_RDWR | os.O_CREAT)
+os.write(w, b"one ")
+os.rename(sys.argv[1], sys.argv[2])
+os.write(w, b"two")
+got = b""
+while len(got) < len(want):
+    piece = os.pread(r, 1 << 20, len(got))
+    assert piece
+    got += piece
+assert got == want
+os.close(w)
+os.close(r)
+assert open(sys.argv[2] + "/w", "rb").read() == b"one two"
+EOF_PY
+    check_eq "keys" "$(keys)" "b/ b/r b/w"
+    check_eq "content" "$(oc get b/w)" "one two"
+    drop_pages
+    check "content" cmp "$T/big" "$M/b/r"
+}
+
+t_rename_into_subdirectory() { # s3
+    mkdir -p "$M/a/b" "$M/c"
+    echo x >"$M/a/b/f"
+    check "mv" mv "$M/a" "$M/c/a"
+    check_eq "content" "$(cat "$M/c/a/b/f")" x
+    check_eq "keys" "$(keys)" "c/ c/a/ c/a/b/ c/a/b/f"
+    fails "to a subdirectory of itself" mv "$M/c" "$M/c/a/"
+}
+
+t_rename_over_empty_directory() { # s3
+    mkdir "$M/a" "$M/b"
+    echo x >"$M/a/f"
+    check "mv -T" mv -T "$M/a" "$M/b"
+    check_eq "keys" "$(keys)" "b/ b/f"
+    check_eq "content" "$(cat "$M/b/f")" x
+}
+
+t_rename_over_full_directory() { # s3
+    mkdir "$M/a" "$M/b"
+    echo x >"$M/b/f"
+    fails "Directory not empty" mv -T "$M/a" "$M/b"
+    check_eq "keys" "$(keys)" "a/ b/ b/f"
+}
+
+t_rename_kinds_clash() {
+    mkdir "$M/d"
+    echo x >"$M/f"
+    fails "Not a directory" rename2 0 "$M/d" "$M/f"
+    fails "Is a directory" rename2 0 "$M/f" "$M/d"
+    check_eq "keys" "$(keys)" "d/ f"
+}
+
+t_rename_noreplace() { # s3
+    echo a >"$M/a"
+    echo b >"$M/b"
+    fails "File exists" rename2 1 "$M/a" "$M/b"
+    check_eq "b" "$(cat "$M/b")" b
+    check "to a free name" rename2 1 "$M/a" "$M/c"
+    check_eq "c" "$(oc get c)" a
+    check_eq "keys" "$(keys)" "b c"
+}
+
+t_rename_exchange() {
+    echo a >"$M/a"
+    echo b >"$M/b"
+    fails "Invalid argument" rename2 2 "$M/a" "$M/b"
+    check_eq "a" "$(cat "$M/a")" a
+}
+
+t_rename_missing() {
+    fails "No such file" rename2 0 "$M/a" "$M/b"
+    fails "No such file" rename2 0 "$M/a/x" "$M/b"
+}
+
+# mv across directories, of a file that is stored and of one that was just written.
+t_move_across_directories() { # s3
+    mkdir "$M/a" "$M/b"
+    make_file "$T/big" $((part_size + 5))
+    oc put a/stored "$T/big" >/dev/null
+    drop_pages
+    touch -d @99999 "$M/a/stored"
+    cp "$T/big" "$M/a/new"
+    check "mv" mv "$M/a/stored" "$M/a/new" "$M/b/"
+    check_eq "keys" "$(keys)" "a/ b/ b/new b/stored"
+    drop_pages
+    check "content" cmp "$T/big" "$M/b/stored"
+    check "content" cmp "$T/big" "$M/b/new"
+    check_eq "time" "$(stat -c %Y "$M/b/stored")" 99999
+}
+
+# More objects than dir_rename_max: rename() says EXDEV, mv(1) copies.
+tx_rename_too_many() { # s3
+    service_start
+    mounted_with dir_rename_max=5
+    oc fill a/f 9 3
+    fails "Invalid cross-device link" rename2 0 "$M/a" "$M/b"
+    check "mv copies" mv "$M/a" "$M/b"
+    check_eq "keys" "$(oc list b/f | wc -l)" 9
+    check_eq "old keys" "$(oc list a | wc -l)" 0
+}
+
+# 10,000 objects: ten pages, each name once; then one look-up of each costs no further listing.
+t_ten_thousand() { # s3 timeout=300
+    oc fill d/f 10000
+    oc reset
+    check_eq "names" "$(ls -U "$M/d" | LC_ALL=C sort | md5sum)" \
+        "$(printf 'f%05d\n' $(seq 0 9999) | md5sum)"
+    [ "$(requests ListObjects)" -le 12 ] || fail "$(requests ListObjects) listings"
+    check_eq "HEADs of names in it" "$(oc log HeadObject | grep -c 'd/f')" 0
+}
+
+# Listed while names come and go: each name that is there all the time is seen exactly once.
+t_list_while_changing() { # s3 timeout=180
+    oc fill d/f 1500
+    (
+        for i in $(seq 40); do
+            echo x >"$M/d/new$i"
+            rm -f "$M/d/new$i"
+        done
+    ) &
+    local changer=$!
+    local i n
+    for i in 1 2 3 4 5; do
+        n=$(ls -U "$M/d" | grep -c '^f')
+        check_eq "names in round $i" "$n" 1500
+        check_eq "each once" "$(ls -U "$M/d" | sort | uniq -d | wc -l)" 0
+    done
+    wait "$changer"
+}
+
+# An open directory can be read again from its beginning, and from a place that was told.
+t_seekdir() {
+    oc fill d/f 300
+    check "seekdir" python3 - "$M/d" <<'EOF_PY'
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.opendir.restype = ctypes.c_void_p
+libc.readdir64.restype = ctypes.c_void_p
+libc.telldir.restype = ctypes.c_long
+for f in (libc.readdir64, libc.telldir, libc.rewinddir, libc.closedir):
+    f.argtypes = [ctypes.c_void_p]
+libc.seekdir.argtypes = [ctypes.c_void_p, ctypes.c_long]
+def name(e):
+    return ctypes.string_at(e + 19)
+d = libc.opendir(os.fsencode(sys.argv[1]))
+names, places = [], []
+while True:
+    places.append(libc.telldir(d))
+    e = libc.readdir64(d)
+    if not e:
+        break
+    names.append(name(e))
+assert len(names) == 302, len(names)
+for i in (0, 5, 299, 150):
+    libc.seekdir(d, places[i])
+    assert name(libc.readdir64(d)) == names[i], i
+libc.rewinddir(d)
+assert name(libc.readdir64(d)) == names[0]
+libc.closedir(d)
+EOF_PY
+}
+
+# rm -rf of a directory that is being listed.
+t_remove_recursively() { # s3
+    oc fill d/f 300
+    oc fill d/e/f 300
+    check "rm -r" rm -r "$M/d"
+    check_eq "keys" "$(keys)" ""
+    check_eq "names" "$(ls -A "$M")" ""
+}
+
+# A directory that is removed while a process stands in it.
+t_remove_current_directory() {
+    mkdir "$M/d"
+    (
+        cd "$M/d" || exit 1
+        rmdir "$M/d"
+        ls 2>/dev/null
+        echo x 2>/dev/null >f && exit 1
+        exit 0
+    ) || fail "a file was made in a removed directory"
+    check_eq "keys" "$(keys)" ""
+}
+
+tx_no_dir_markers() { # s3
+    service_start
+    mounted_with dir_markers=off
+    mkdir "$M/d"
+    check_eq "keys" "$(keys)" ""
+    echo x >"$M/d/f"
+    check_eq "keys" "$(keys)" d/f
+}
+
+. "$(dirname "$0")/lib.sh"
