@@ -97,6 +97,7 @@ struct inode {
     struct latched_error error;
     unsigned moving; /* a rename works on it: nothing is published meanwhile */
     struct waitlist move_waiters;
+    bool covers;    /* LOCAL: it replaced an object that is still stored under its name */
     bool excl_0600; /* created O_EXCL with mode 0600, as mkstemp does */
     bool times_set; /* utimens was called: its times are not those of writing */
 

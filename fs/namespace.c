@@ -342,6 +342,18 @@ static int delete_object(struct fs *fs, struct inode *inode, struct intr *intr)
     return rc;
 }
 
+int ns_uncover_locked(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    if (inode->state != INODE_LOCAL || !inode->covers)
+        return 0;
+    int rc = ns_keep_parent_locked(fs, inode->parent, inode, intr);
+    if (rc == 0)
+        rc = delete_object(fs, inode, intr);
+    if (rc == 0)
+        inode->covers = false;
+    return rc;
+}
+
 int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
     struct inode *inode = NULL;
@@ -353,6 +365,8 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
 
     inode_pin_locked(inode);
     rc = ns_prepare_removal_locked(fs, inode, intr);
+    if (rc == 0)
+        rc = ns_uncover_locked(fs, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED)
         rc = ns_keep_parent_locked(fs, dir, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED)

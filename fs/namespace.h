@@ -48,6 +48,9 @@ int ns_rmdir_locked(struct fs *fs, struct inode *dir, const char *name, struct i
  * waits for requests that cannot be recalled. */
 int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *intr);
 
+/* Before a LOCAL inode leaves its name: the object that it had replaced there is deleted. */
+int ns_uncover_locked(struct fs *fs, struct inode *inode, struct intr *intr);
+
 /* Before an entry leaves `dir`: if it is the last one of a directory without a marker, puts the
  * marker. */
 int ns_keep_parent_locked(struct fs *fs, struct inode *dir, const struct inode *leaving,

@@ -135,9 +135,17 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
     char name[NAMES_COMPONENT_MAX + 1];
     (void)snprintf(name, sizeof(name), "%s", inode->name);
 
-    if (inode->state == INODE_LOCAL)
-        return rename_local(fs, inode, to, new_name, intr);
-    int rc = ns_keep_parent_locked(fs, from, inode, intr);
+    int rc;
+    if (inode->state == INODE_LOCAL) {
+        bool covers = inode->covers;
+        rc = ns_uncover_locked(fs, inode, intr);
+        if (rc == 0)
+            rc = rename_local(fs, inode, to, new_name, intr);
+        if (rc == 0 && covers)
+            inode_tombstone_locked(fs, from, name);
+        return rc;
+    }
+    rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0)
         rc = rename_object(fs, inode, to, new_name, intr);
     if (rc == 0)
@@ -166,6 +174,7 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     inode->moving--; /* settle waits for others, not for us */
     rc = ns_settle_locked(fs, inode, intr);
     inode->moving++;
+    bool covers = false;
     int found = rc == 0 ? dir_lookup_locked(fs, to, new_name, intr, &target) : rc;
     if (found == 0 && target == inode) {
         rename_end(fs, inode);
@@ -176,6 +185,7 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     if (rc == 0 && found == 0) {
         inode_pin_locked(target);
         rc = check_target(fs, inode, target, flags, intr);
+        covers = target->state == INODE_STORED || target->covers;
         inode_unpin_locked(fs, target);
     }
     if (rc == 0 && inode->parent != from)
@@ -184,8 +194,8 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         rc = inode->is_dir ? rename_dir_locked(fs, inode, to, new_name, intr)
                            : rename_file(fs, inode, to, new_name, intr);
     if (rc == 0) {
-        inode->attr.ctime = clock_real();
         inode->changed_ms = clock_ms();
+        inode->covers = covers && inode->state == INODE_LOCAL;
     }
     rename_end(fs, inode);
     return rc;
