@@ -47,6 +47,7 @@ struct inode;
 struct log;
 struct mime;
 struct obs;
+struct op;
 struct options;
 struct staged;
 struct store;
@@ -90,6 +91,8 @@ struct fs {
     struct inode *inodes; /* all of them, with a name or without (utlist) */
     size_t n_inodes;
     struct waitlist ready;  /* finished; their call-backs are due at the next fs_unlock() */
+    struct op *ops;         /* operations that may be waiting (utlist) */
+    bool leaving;           /* they end */
     struct handle *handles; /* every open one (utlist) */
     struct staged *staged;  /* every staged file (utlist) */
     struct staged *sending; /* round-robin of those with parts to send (utlist) */
@@ -99,7 +102,7 @@ struct fs {
     unsigned changes_sending;
     struct errors *errors;   /* the last failures */
     struct control *control; /* the control tree */
-    struct waitlist idle; /* wait until nothing is left to be stored */
+    struct waitlist idle;    /* wait until nothing is left to be stored */
     bool stopping;
     int64_t server_s;  /* latest Date of the service */
     struct kept *kept; /* uploads of dead writers and failed ones (utlist) */

@@ -74,6 +74,11 @@ static int make_session(struct server *s, struct err *err)
     return s->se ? 0 : err_set(err, -EINVAL, "libfuse refused the mount options '%s'", words);
 }
 
+static void leave(void *fs)
+{
+    fs_leave(fs);
+}
+
 static int mount_session(struct server *s, struct err *err)
 {
     int rc = make_session(s, err);
@@ -90,6 +95,7 @@ static int mount_session(struct server *s, struct err *err)
     if (rc < 0)
         log_info(s->log, "main", "umount will not wait for this driver: %s", err_text(rc));
     signals_attach(s->signals, s->se, s->runtime_path);
+    signals_on_leave(s->signals, leave, s->fs);
     return fs_start(s->fs, s->se, err);
 }
 

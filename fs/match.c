@@ -125,6 +125,7 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     st->upload.key = key;
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
+    st->upload.resumed = true;
     st->upload.meta_gen = st->inode->meta_gen - 1; /* its attributes are not known: send ours */
     st->match = look->match;
     look->match = NULL;

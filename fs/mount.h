@@ -42,6 +42,10 @@ const struct fuse_lowlevel_ops *fs_ops(void);
  * mounted and before its loop. Does not wait for the kernel. Returns 0 or -errno. */
 int fs_start(struct fs *fs, struct fuse_session *se, struct err *err);
 
+/* The driver was told to go: every request that waits in the core ends with EINTR, also those that
+ * come from now on. May be called again and again, from any thread. */
+void fs_leave(struct fs *fs);
+
 /* Ends the core's work: no request arrives any more. Stores what the promises demand, waits for it
  * no longer than `limit_ms` (< 0: until each upload is stored or has finally failed), answers or
  * drops every request that is still unanswered, and joins the core's own threads. Called once, also

@@ -77,7 +77,9 @@ int note_change_locked(struct fs *fs, struct staged *st)
     struct record rec = {.type = RECORD_OPEN,
                          .open = {.id = st->id,
                                   .key = key,
-                                  .durability = DURABILITY_STORE,
+                                  .durability = fs->opt->durability == OPTION_DURABILITY_STAGE
+                                                    ? DURABILITY_STAGE
+                                                    : DURABILITY_STORE,
                                   .server_s = fs->server_s,
                                   .real_s = clock_real().tv_sec,
                                   .boot_id = fs->boot_id,
@@ -187,7 +189,8 @@ static struct record_blob blob(const struct buf *b)
     return (struct record_blob){.p = (const uint8_t *)b->p, .n = (uint32_t)b->n};
 }
 
-void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held)
+void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held,
+                        bool synced)
 {
     struct buf attrs;
     if (!st->journal)
@@ -198,6 +201,7 @@ void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reaso
            &(struct record){.type = RECORD_SEALED,
                             .sealed = {.size = st->size,
                                        .reason = reason,
+                                       .synced = synced,
                                        .server_s = fs->server_s,
                                        .attrs = blob(&attrs)}});
     if (held)

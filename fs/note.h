@@ -32,8 +32,10 @@ void note_part_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_rewritten_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_stale_locked(struct fs *fs, struct staged *st);
 
-/* The writer is done with this state; `held`: it waits for its rename. */
-void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held);
+/* The writer is done with this state; `held`: it waits for its rename; `synced`: the bytes are on
+ * the disk. */
+void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held,
+                        bool synced);
 
 /* Written again before it was stored. */
 void note_reopened_locked(struct fs *fs, struct staged *st);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <utlist.h>
 
 #include "fs/dir.h"
 #include "fs/file.h"
@@ -22,13 +23,27 @@ void op_begin(struct op *op, fuse_req_t req)
     intr_init(&op->intr);
     fuse_req_interrupt_func(req, interrupt_op, op);
     fs_lock(op->fs);
+    DL_APPEND(op->fs->ops, op);
+    if (op->fs->leaving)
+        intr_interrupt(&op->intr);
 }
 
 void op_end(struct op *op)
 {
+    DL_DELETE(op->fs->ops, op);
     fs_unlock(op->fs);
     fuse_req_interrupt_func(op->req, NULL, NULL); /* waits for a call-back that is running */
     intr_done(&op->intr);
+}
+
+void fs_leave(struct fs *fs)
+{
+    struct op *op;
+    fs_lock(fs);
+    fs->leaving = true;
+    DL_FOREACH (fs->ops, op)
+        intr_interrupt(&op->intr);
+    fs_unlock(fs);
 }
 
 void op_reply(struct op *op, int rc)

@@ -19,6 +19,7 @@
 
 /* An operation that blocks its thread. */
 struct op {
+    struct op *next, *prev; /* fs->ops */
     fuse_req_t req;
     struct fs *fs;
     struct intr intr;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "fs/dir.h"
 #include "fs/errors.h"
@@ -250,6 +251,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
         op_reply(&op, rc);
         return;
     }
+    DL_DELETE(op.fs->ops, &op); /* copying waits for nobody */
     fs_unlock(op.fs);
 
     struct fuse_bufvec out = FUSE_BUFVEC_INIT(size);
@@ -259,6 +261,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
     ssize_t done = fuse_buf_copy(&out, in, 0);
 
     fs_lock(op.fs);
+    DL_APPEND(op.fs->ops, &op);
     file_write_end_locked(op.fs, h, (uint64_t)off, size, done < (ssize_t)size);
     op_end(&op);
     if (done < 0)

@@ -35,6 +35,14 @@ struct str_list {
 int str_list_add(struct str_list *list, const char *text);
 void str_list_done(struct str_list *list);
 
+enum option_durability { OPTION_DURABILITY_STORE, OPTION_DURABILITY_STAGE };
+
+enum option_conflict {
+    OPTION_CONFLICT_ERROR,
+    OPTION_CONFLICT_KEEP_MINE,
+    OPTION_CONFLICT_KEEP_THEIRS
+};
+
 enum option_attr { OPTION_ATTR_GATHER, OPTION_ATTR_SYNC };
 
 /* Types of the fields. ENUM: the position of the word in the row's range (dialect: enum

@@ -1,147 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a staged file sends next, and what an answer means; see publish.h.
-#include "fs/publish.h"
+// What a staged file sends next; see publish.h.
+#include "fs/publish_impl.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "fs/errors.h"
+#include "fs/attr.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
-#include "fs/kept.h"
 #include "fs/match.h"
-#include "fs/meta.h"
 #include "fs/note.h"
 #include "fs/options.h"
 #include "fs/transfer.h"
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
-#include "net/base/log.h"
 #include "net/digest.h"
 
-enum { SMALL_PUT = 1 << 20, RESTARTS_MAX = 2 };
-
-static const char publishing[] = "publish";
-
-/* The publication ends without success; the content stays staged. */
-static void fail(struct fs *fs, struct staged *st, const struct err *err)
-{
-    char path[256];
-    inode_path_locked(st->inode, path, sizeof(path));
-    log_err(fs->log, LOG_LEVEL_WARNING, publishing, err, "'%s' is not stored", path);
-    errors_add(fs->errors, publishing, path, err);
-
-    st->state = STAGED_OPEN;
-    st->hold_only = false;
-    st->restarts = 0;
-    st->gave_up = true;
-    st->failure = *err;
-    inode_latch_locked(st->inode, err->eno);
-    waitlist_finish_locked(fs, &st->published, err->eno);
-    waitlist_finish_locked(fs, &st->writable, 0);
-    waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
-    if (!st->inode->nwriters)
-        publish_give_up_locked(fs, st->inode);
-    if (!publish_busy_locked(fs))
-        waitlist_finish_locked(fs, &fs->idle, 0);
-}
-
-/* Nobody writes to the file any more and it could not be stored: the name shows what the bucket
- * has, the data are kept for a retry. */
-void publish_give_up_locked(struct fs *fs, struct inode *inode)
-{
-    struct staged *st = inode->staged;
-    if (!st || !st->gave_up || !staged_dirty(st))
-        return;
-    note_failed_locked(fs, st, &st->failure);
-    staged_keep_locked(fs, inode, st->failure.eno);
-    inode_lose_content_locked(fs, inode);
-}
-
-static void fail_errno(struct fs *fs, struct staged *st, int eno, const char *why)
-{
-    struct err err;
-    err_set(&err, eno, "%s", why);
-    fail(fs, st, &err);
-}
-
-/* Hands the waiters their success, or the result of the attributes that are still to be sent. */
-static void finish_waiters(struct fs *fs, struct staged *st)
-{
-    struct inode *inode = st->inode;
-    bool later = meta_flush_now_locked(fs, inode);
-    st->done_pending = later;
-    if (!later)
-        note_done_locked(fs, st);
-
-    for (struct waiter *w = st->published.head, *next; w; w = next) {
-        next = w->next;
-        if (w->target > st->stored_gen)
-            continue;
-        if (later) {
-            waiter_remove_locked(w);
-            waitlist_add_locked(&inode->meta_waiters, w);
-        } else {
-            waiter_finish_locked(fs, w, 0);
-        }
-    }
-}
-
-/* The object with the content of publish_gen is in the bucket. */
-static void stored(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
-                   bool encrypted)
-{
-    struct inode *inode = st->inode;
-
-    if (inode_set_version_locked(inode, etag, st->size, 0) < 0) {
-        fail_errno(fs, st, -ENOMEM, "out of memory");
-        return;
-    }
-    inode->state = INODE_STORED;
-    inode->encrypted = encrypted;
-    inode->seen_ms = inode->changed_ms = clock_ms();
-    st->stored_gen = st->publish_gen;
-    st->base_len = st->size;
-    st->state = STAGED_OPEN;
-    st->hold_only = false;
-    st->restarts = 0;
-    st->gave_up = false;
-    free(st->parts);
-    st->parts = NULL;
-    st->n_parts = st->next_ready = 0;
-    st->plan = &fs->plan;
-    match_free(st->match);
-    st->match = NULL;
-    st->matched = false;
-    kept_superseded_locked(fs, inode);
-    if (inode->meta_gen != meta_gen)
-        meta_mark_locked(fs, inode);
-    finish_waiters(fs, st);
-    waitlist_finish_locked(fs, &st->writable, 0);
-    waitlist_finish_locked(fs, &inode->move_waiters, 0);
-    if (st->published.head && staged_dirty(st)) { /* asked again while this was under way */
-        st->state = STAGED_PUBLISHING;
-        publish_step_locked(fs, st);
-        return;
-    }
-    staged_drop_if_clean_locked(fs, inode);
-    if (!publish_busy_locked(fs))
-        waitlist_finish_locked(fs, &fs->idle, 0);
-}
-
-void publish_attributes_sent_locked(struct fs *fs, struct inode *inode)
-{
-    struct staged *st = inode->staged;
-    if (!st || !st->done_pending)
-        return;
-    st->done_pending = false;
-    if (!staged_dirty(st))
-        note_done_locked(fs, st);
-    staged_drop_if_clean_locked(fs, inode);
-}
+/* A PUT up to this size does not count among the bulk transfers. */
+enum { SMALL_PUT = 1 << 20 };
 
 static bool is_single(const struct fs *fs, const struct staged *st)
 {
@@ -178,7 +56,7 @@ static void step_single(struct fs *fs, struct staged *st)
     if (rc < 0) {
         if (t)
             transfer_free_locked(t);
-        fail_errno(fs, st, rc, err_text(rc));
+        publish_failed_errno(fs, st, rc, err_text(rc));
         return;
     }
     t->size = st->size;
@@ -215,17 +93,17 @@ static void start_initiate(struct fs *fs, struct staged *st)
     if (rc < 0) {
         if (t)
             transfer_free_locked(t);
-        fail_errno(fs, st, rc, err_text(rc));
+        publish_failed_errno(fs, st, rc, err_text(rc));
         return;
     }
     st->upload.state = UPLOAD_INITIATING;
     st->upload.meta_gen = st->inode->meta_gen;
+    st->upload.begun_ms = clock_ms();
     note_initiating_locked(fs, st, key);
     transfer_start_locked(t);
 }
 
-/* The upload cannot be completed under this key or has vanished: send everything again. */
-static void restart_upload(struct fs *fs, struct staged *st, bool abort)
+void publish_restart(struct fs *fs, struct staged *st, bool abort)
 {
     note_stale_locked(fs, st);
     match_free(st->match);
@@ -247,7 +125,8 @@ static bool prepare_parts(struct fs *fs, struct staged *st, size_t count)
 {
     int rc = staged_plan_locked(fs, st, count);
     if (rc < 0) {
-        fail_errno(fs, st, rc, rc == -EFBIG ? "too large for 10,000 parts" : err_text(rc));
+        publish_failed_errno(fs, st, rc,
+                             rc == -EFBIG ? "too large for 10,000 parts" : err_text(rc));
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -308,7 +187,7 @@ static void start_complete(struct fs *fs, struct staged *st, size_t count)
     if (!t || !t->upload_id || !t->list) {
         if (t)
             transfer_free_locked(t);
-        fail_errno(fs, st, -ENOMEM, "out of memory");
+        publish_failed_errno(fs, st, -ENOMEM, "out of memory");
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -330,7 +209,7 @@ static void step_multipart(struct fs *fs, struct staged *st)
     char key[OBS_KEY_MAX + 1];
     int rc = upload_key(fs, st, key);
     if (rc < 0) {
-        fail_errno(fs, st, rc, err_text(rc));
+        publish_failed_errno(fs, st, rc, err_text(rc));
         return;
     }
     if (!prepare_parts(fs, st, count) || st->upload.state == UPLOAD_INITIATING)
@@ -341,7 +220,7 @@ static void step_multipart(struct fs *fs, struct staged *st)
     }
     if (strcmp(key, st->upload.key) != 0) {
         if (st->inflight == 0)
-            restart_upload(fs, st, true);
+            publish_restart(fs, st, true);
         return; /* else the answers under way come here again */
     }
     if (!all_stored(st, count)) {
@@ -368,7 +247,7 @@ void publish_step_locked(struct fs *fs, struct staged *st)
 
     st->publish_gen = st->gen;
     if (!st->sealed)
-        note_sealed_locked(fs, st, SEAL_CLOSE, st->hold_only);
+        note_sealed_locked(fs, st, SEAL_CLOSE, st->hold_only, false);
     if (is_single(fs, st))
         step_single(fs, st);
     else
@@ -400,7 +279,7 @@ int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
     if (!st || st->state != STAGED_OPEN)
         return 0;
     if (is_single(fs, st)) {
-        note_sealed_locked(fs, st, SEAL_CLOSE, true);
+        note_sealed_locked(fs, st, SEAL_CLOSE, true, false);
         return 0;
     }
 
@@ -501,7 +380,7 @@ static bool pump_one(struct fs *fs, struct staged *st)
         int rc = start_part(fs, st, i);
         if (rc < 0 && rc != -EINPROGRESS) {
             st->parts[i].state = PART_OPEN;
-            fail_errno(fs, st, rc, err_text(rc));
+            publish_failed_errno(fs, st, rc, err_text(rc));
         }
         return rc == 0;
     }
@@ -514,7 +393,13 @@ void publish_pump_locked(struct fs *fs)
 {
     while (fs->sending && fs->transfers < fs->opt->parallel) {
         struct staged *st = fs->sending;
+        st->users++; /* a failure may let it go */
         bool started = pump_one(fs, st);
+        st->users--;
+        if (st->state == STAGED_DEAD) {
+            staged_reap_locked(fs, st);
+            continue;
+        }
         if (st->in_sending) {
             leave_sending(fs, st);
             if (started) { /* others first, then this one again */
@@ -548,182 +433,4 @@ bool publish_busy_locked(const struct fs *fs)
             return true;
     }
     return false;
-}
-
-static void put_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    st->final_request = false;
-    if (t->call.err.eno)
-        fail(fs, st, &t->call.err);
-    else
-        stored(fs, st, t->call.object.etag, st->put_meta_gen, t->call.object.encrypted);
-}
-
-static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    if (t->call.err.eno) {
-        free(st->upload.key);
-        st->upload = (struct upload){0};
-        for (size_t i = 0; i < st->n_parts; i++) {
-            if (st->parts[i].state == PART_READY)
-                st->parts[i].state = PART_OPEN;
-        }
-        fail(fs, st, &t->call.err);
-        return;
-    }
-    (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
-    st->upload.encrypted = t->call.object.encrypted;
-    st->upload.state = UPLOAD_ACTIVE;
-    note_initiated_locked(fs, st, t->call.server_time);
-    publish_part_ready_locked(fs, st);
-    publish_step_locked(fs, st);
-}
-
-/* The service has the part with these bytes: recorded first, then it counts. */
-void publish_part_stored_locked(struct fs *fs, struct staged *st, const struct transfer *t)
-{
-    struct part *p = &st->parts[t->part];
-    st->upload.encrypted |= t->call.object.encrypted;
-    (void)snprintf(p->etag, sizeof(p->etag), "%s", t->call.object.etag);
-    if (!p->copied)
-        memcpy(p->md5, t->call.md5, sizeof(p->md5));
-    else if (etag_md5(t->call.object.etag, p->md5) < 0)
-        st->upload.encrypted = true; /* a copied part whose ETag is no MD5 */
-    note_part_locked(fs, st, t->part);
-    p->state = PART_STORED;
-}
-
-/* The part is of an upload that is no longer ours, or its bytes have changed meanwhile. */
-static bool outdated(const struct staged *st, const struct transfer *t, const struct part *p)
-{
-    return p->state != PART_SENDING || p->gen != t->gen || st->upload.state != UPLOAD_ACTIVE ||
-           strcmp(st->upload.id, t->upload_id) != 0;
-}
-
-static void part_failed(struct fs *fs, struct staged *st, struct transfer *t, struct part *p)
-{
-    if (strcmp(t->call.err.code, "NoSuchUpload") == 0 && st->restarts++ < RESTARTS_MAX) {
-        p->state = PART_READY;
-        restart_upload(fs, st, false);
-        publish_part_ready_locked(fs, st);
-        return;
-    }
-    p->state = PART_OPEN;
-    fail(fs, st, &t->call.err);
-}
-
-static void part_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    struct part *p = &st->parts[t->part];
-
-    p->under_way = false;
-    if (outdated(st, t, p)) {
-        if (p->state == PART_SENDING)
-            p->state = PART_READY;
-        st->next_ready = 0;
-        publish_part_ready_locked(fs, st);
-    } else if (t->call.err.eno) {
-        part_failed(fs, st, t, p);
-        return;
-    } else {
-        publish_part_stored_locked(fs, st, t);
-    }
-    publish_step_locked(fs, st);
-}
-
-/* Complete failed, or nobody knows: the visible object tells. */
-static void start_check(struct fs *fs, struct staged *st, struct transfer *complete)
-{
-    struct transfer *t = transfer_new_locked(fs, st, TRANSFER_CHECK, complete->key);
-    if (!t) {
-        st->final_request = false;
-        st->upload.state = UPLOAD_ACTIVE;
-        fail(fs, st, &complete->call.err);
-        return;
-    }
-    t->cause = complete->call.err;
-    memcpy(t->composite, complete->composite, sizeof(t->composite));
-    transfer_start_locked(t);
-}
-
-static void complete_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    const struct obs_object *object = &t->call.object;
-    if (t->call.err.eno) {
-        start_check(fs, st, t);
-        return;
-    }
-    st->final_request = false;
-    unsigned meta_gen = st->upload.meta_gen;
-    bool encrypted = st->upload.encrypted;
-    free(st->upload.key);
-    st->upload = (struct upload){0};
-    if (t->composite[0] && !encrypted && !object->encrypted &&
-        !etag_equal(t->composite, object->etag)) {
-        struct err why;
-        err_set(&why, -EIO, "checksum mismatch: ETag %.64s, expected %.64s", object->etag,
-                t->composite);
-        for (size_t i = 0; i < st->n_parts; i++)
-            st->parts[i].state = PART_OPEN;
-        fail(fs, st, &why);
-        return;
-    }
-    stored(fs, st, object->etag, meta_gen, encrypted || object->encrypted);
-}
-
-static void check_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    const struct obs_object *object = &t->call.object;
-    bool ours = !t->call.err.eno &&
-                (object->upload_id[0] ? strcmp(object->upload_id, st->upload.id) == 0
-                                      : t->composite[0] && etag_equal(t->composite, object->etag));
-    st->final_request = false;
-    st->upload.state = UPLOAD_ACTIVE;
-    if (ours) {
-        unsigned meta_gen = st->upload.meta_gen;
-        bool encrypted = st->upload.encrypted || object->encrypted;
-        char etag[OBS_ETAG_MAX];
-        memcpy(etag, object->etag, sizeof(etag));
-        free(st->upload.key);
-        st->upload = (struct upload){0};
-        stored(fs, st, etag, meta_gen, encrypted);
-        return;
-    }
-    bool vanished = strcmp(t->cause.code, "NoSuchUpload") == 0;
-    bool bad_part = strcmp(t->cause.code, "InvalidPart") == 0;
-    if ((vanished || bad_part) && st->restarts++ < RESTARTS_MAX)
-        restart_upload(fs, st, bad_part);
-    else
-        fail(fs, st, &t->cause);
-}
-
-static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    int rc = t->sink_error ? t->sink_error : t->call.err.eno;
-    if (rc == 0)
-        rc = imap_add(&st->have, st->fill_from, st->fill_to);
-    if (rc < 0 && (t->call.err.cls == ERR_CONFLICT || t->call.err.cls == ERR_GONE))
-        rc = -ESTALE;
-    st->filling = false;
-    waitlist_finish_locked(fs, &st->filled, rc);
-    waitlist_finish_locked(fs, &st->writable, 0);
-    if (rc < 0 && st->state == STAGED_PUBLISHING) {
-        t->call.err.eno = rc;
-        fail(fs, st, &t->call.err);
-        return;
-    }
-    publish_step_locked(fs, st);
-    if (st->upload.state == UPLOAD_ACTIVE)
-        publish_part_ready_locked(fs, st);
-}
-
-void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    static void (*const take[])(struct fs *, struct staged *, struct transfer *) = {
-        [TRANSFER_PUT] = put_answer,           [TRANSFER_INITIATE] = initiate_answer,
-        [TRANSFER_PART] = part_answer,         [TRANSFER_COPY_PART] = part_answer,
-        [TRANSFER_COMPLETE] = complete_answer, [TRANSFER_CHECK] = check_answer,
-        [TRANSFER_FILL] = fill_answer,
-    };
-    take[t->kind](fs, st, t);
 }

@@ -37,6 +37,9 @@ void publish_part_ready_locked(struct fs *fs, struct staged *st);
 /* Starts bulk transfers while there is room. */
 void publish_pump_locked(struct fs *fs);
 
+/* Tries files again that were promised to be stored; when the next one is due, or INT64_MAX. */
+int64_t publish_run_locked(struct fs *fs, int64_t now_ms);
+
 /* The last publication failed and nobody writes any more. */
 void publish_give_up_locked(struct fs *fs, struct inode *inode);
 

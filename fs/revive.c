@@ -142,6 +142,7 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
         return -ENOMEM;
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
+    st->upload.resumed = true;
     st->upload.meta_gen =
         st->inode->meta_gen - 1; /* the final attributes are sent after Complete */
     return 0;
@@ -161,6 +162,7 @@ static int load_staged(struct fs *fs, struct inode *inode, uint64_t id,
     st->gen = 1;
     st->plan = &fs->plan;
     st->sealed = st->had_journal = true;
+    st->acknowledged = state_acknowledged(s);
     imap_init(&st->have);
     for (uint32_t i = 0; i < s->n_parts; i++)
         st->gen = s->parts[i].generation > st->gen ? s->parts[i].generation : st->gen;

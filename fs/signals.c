@@ -36,6 +36,8 @@ struct signals {
     const char *runtime_path;
     bool stopping;
     int64_t leave_ms; /* clock_ms() of the first SIGTERM; 0: none came */
+    void (*on_leave)(void *arg);
+    void *on_leave_arg;
 };
 
 static void ignore_signal(int sig)
@@ -95,6 +97,8 @@ static bool tick(struct signals *s)
     bool go_on = !s->stopping;
     if (go_on && s->leave_ms && s->se) {
         fuse_session_exit(s->se);
+        if (s->on_leave)
+            s->on_leave(s->on_leave_arg);
         (void)pthread_kill(s->loop_thread, SIGUSR1);
     }
     if (go_on && s->leave_ms && clock_ms() > s->leave_ms + s->limit_ms)
@@ -160,6 +164,14 @@ void signals_attach(struct signals *s, struct fuse_session *se, const char *runt
     s->se = se;
     if (runtime_path)
         s->runtime_path = runtime_path;
+    lock_drop(&s->lock);
+}
+
+void signals_on_leave(struct signals *s, void (*fn)(void *arg), void *arg)
+{
+    lock_take(&s->lock);
+    s->on_leave = fn;
+    s->on_leave_arg = arg;
     lock_drop(&s->lock);
 }
 

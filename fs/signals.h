@@ -30,6 +30,9 @@ int signals_start(struct log *log, const char *mountpoint, int64_t limit_ms, str
  * end. `se` = NULL: there is no loop to end any more. */
 void signals_attach(struct signals *s, struct fuse_session *se, const char *runtime_path);
 
+/* While leaving, `fn` is called now and then: it ends what the session's loop waits for. */
+void signals_on_leave(struct signals *s, void (*fn)(void *arg), void *arg);
+
 /* True once SIGTERM or SIGINT came. */
 bool signals_leaving(struct signals *s);
 

@@ -70,6 +70,8 @@ struct upload {
     char *key; /* under which it was initiated */
     char id[OBS_UPLOAD_ID_MAX];
     bool encrypted;    /* ETags are opaque */
+    bool resumed;      /* begun by an earlier writer */
+    int64_t begun_ms;  /* clock_ms() at Initiate */
     unsigned meta_gen; /* of the attributes that were sent at Initiate */
 };
 
@@ -83,6 +85,8 @@ struct staged {
     bool keep;    /* its files stay when it goes (fs/kept.h) */
     bool gave_up; /* the last publication failed: `failure` says why */
     struct err failure;
+    bool acknowledged;              /* durability=stage: the user was told that it is safe */
+    int64_t retry_ms, retry_due_ms; /* after a failure of an acknowledged one */
     enum staged_state state;
     int fd;
     uint64_t size;

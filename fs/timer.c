@@ -7,6 +7,7 @@
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/meta.h"
+#include "fs/publish.h"
 #include "fs/recovery.h"
 #include "net/base/clock.h"
 
@@ -26,6 +27,7 @@ static void *run(void *arg)
     while (!fs->stopping) {
         int64_t now = clock_ms();
         int64_t next = min64(meta_run_locked(fs, now, false), hold_run_locked(fs, now, false));
+        next = min64(next, publish_run_locked(fs, now));
         next = min64(next, recovery_run_locked(fs, now));
         if (now >= shrink_ms) {
             inode_shrink_locked(fs, fs->root);

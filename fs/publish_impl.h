@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+/* publish_impl - what the three files of publish.h share
+ *
+ * Role        publish.c chooses and starts requests, publish_answer.c takes their answers,
+ * publish_end.c ends a publication in success or failure.
+ */
+#ifndef OBSM_FS_PUBLISH_IMPL_H
+#define OBSM_FS_PUBLISH_IMPL_H
+
+#include "fs/publish.h"
+
+enum { PUBLISH_RESTARTS_MAX = 2 };
+
+/* The publication ends without success; the content stays staged. `st` may be dead afterwards. */
+void publish_failed(struct fs *fs, struct staged *st, const struct err *err);
+void publish_failed_errno(struct fs *fs, struct staged *st, int eno, const char *why);
+
+/* The object with the content of publish_gen is in the bucket; its attributes are those of
+ * meta_gen. */
+void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
+                       bool encrypted);
+
+/* The upload cannot be completed under this key, or has vanished: everything is sent again. */
+void publish_restart(struct fs *fs, struct staged *st, bool abort);
+
+#endif
