@@ -10,6 +10,7 @@
 #include "checkpoint/journal.h"
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
+#include "fs/crashpoint.h"
 #include "fs/options.h"
 #include "fs/transfer.h"
 #include "net/base/log.h"
@@ -54,7 +55,9 @@ void kept_drop_locked(struct fs *fs, struct kept *k, bool abort)
         transfer_abort_upload_locked(fs, k->state.upload_key, k->state.upload_id);
     for (uint32_t i = 0; abort && i < k->state.n_stale; i++)
         transfer_abort_upload_locked(fs, k->state.stale[i].key, k->state.stale[i].upload_id);
+    CRASH_POINT("kept.abort");
     (void)store_remove(fs->store, k->id);
+    CRASH_POINT("kept.removed");
     DL_DELETE(fs->kept, k);
     state_done(&k->state);
     free(k);

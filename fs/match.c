@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checkpoint/recover.h"
+#include "fs/crashpoint.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
 #include "fs/note.h"
@@ -130,6 +131,7 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     st->match = look->match;
     look->match = NULL;
     note_initiated_locked(fs, st, s->initiated_s);
+    CRASH_POINT("match.noted");
     return 0;
 }
 
@@ -165,6 +167,7 @@ static void look_end(struct fs *fs, struct look *look)
         log_info(fs->log, "checkpoint", "'%s' goes on with kept upload %llu", st->upload.key,
                  (unsigned long long)look->id);
         kept_drop_locked(fs, k, false);
+        CRASH_POINT("match.taken_over");
         reseal(fs, st);
     } else if (k && look->verdict == MATCH_ABORT) {
         kept_drop_locked(fs, k, true);

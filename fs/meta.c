@@ -7,6 +7,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/crashpoint.h"
 #include "fs/errors.h"
 #include "fs/options.h"
 #include "fs/publish.h"
@@ -58,6 +59,7 @@ static bool carried(const struct inode *inode)
 
 void meta_changed_locked(struct fs *fs, struct inode *inode)
 {
+    CRASH_POINT("meta.changed");
     inode->meta_gen++;
     inode->changed_ms = clock_ms();
     if (inode->state == INODE_STORED && !carried(inode) && !inode->is_root)
@@ -83,6 +85,7 @@ static void meta_done(struct obs_call *call)
     struct fs *fs = m->fs;
     struct inode *inode = m->inode;
 
+    CRASH_POINT("meta.answer");
     fs_lock(fs);
     fs->changes_sending--;
     inode->meta_sending = false;
@@ -104,6 +107,7 @@ static void meta_done(struct obs_call *call)
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
     if (!inode->meta_dirty && !inode->meta_sending)
         publish_attributes_sent_locked(fs, inode);
+    CRASH_POINT("meta.taken");
     inode_unpin_locked(fs, inode);
     if (!publish_busy_locked(fs))
         waitlist_finish_locked(fs, &fs->idle, 0);
@@ -168,6 +172,7 @@ static int send_change(struct fs *fs, struct inode *inode)
     inode_pin_locked(inode);
     inode->meta_sending = true;
     fs->changes_sending++;
+    CRASH_POINT("meta.send");
     obs_submit(fs->obs, &m->call);
     return 0;
 }

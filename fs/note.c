@@ -12,6 +12,7 @@
 
 #include "checkpoint/journal.h"
 #include "checkpoint/store.h"
+#include "fs/crashpoint.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/options.h"
@@ -32,11 +33,33 @@ int note_staging(struct fs *fs, struct staged *st)
     return st->fd < 0 ? st->fd : 0;
 }
 
+#ifdef OBSM_TEST_HOOKS
+static const char *const note_points[RECORD_SYNCED + 1] = {
+    [RECORD_KEY] = "note.key",
+    [RECORD_HELD] = "note.held",
+    [RECORD_INITIATING] = "note.initiating",
+    [RECORD_INITIATED] = "note.initiated",
+    [RECORD_PART] = "note.part",
+    [RECORD_REWRITTEN] = "note.rewritten",
+    [RECORD_MAP] = "note.map",
+    [RECORD_SIZE] = "note.size",
+    [RECORD_SEALED] = "note.sealed",
+    [RECORD_REOPENED] = "note.reopened",
+    [RECORD_COMPLETING] = "note.completing",
+    [RECORD_DONE] = "note.done",
+    [RECORD_ABANDONED] = "note.abandoned",
+    [RECORD_INTERRUPTED] = "note.interrupted",
+    [RECORD_FAILED] = "note.failed",
+    [RECORD_STALE] = "note.stale",
+};
+#endif
+
 static void append(struct fs *fs, struct staged *st, const struct record *rec)
 {
     if (!st->journal)
         return;
     int rc = journal_append(st->journal, rec, 1);
+    CRASH_POINT(note_points[rec->type]);
     if (rc < 0 && !st->journal_failed) {
         st->journal_failed = true;
         log_error(fs->log, "checkpoint", "upload %llu cannot be resumed after a crash: %s",
@@ -87,6 +110,7 @@ int note_change_locked(struct fs *fs, struct staged *st)
                                   .base_etag = based ? inode->etag : "",
                                   .base_size = based ? inode->stored_size : 0}};
     rc = journal_create(&io_real, store_path(fs->store), st->id, &rec, &st->journal, NULL);
+    CRASH_POINT("note.open");
     if (rc == 0)
         st->had_journal = true;
     return rc;
@@ -249,6 +273,7 @@ void note_done_locked(struct fs *fs, struct staged *st)
     journal_close(st->journal);
     st->journal = NULL;
     st->journal_failed = false;
+    CRASH_POINT("note.stored");
     store_journal_path(fs->store, st->id, path);
     if (unlink(path) < 0)
         log_warning(fs->log, "checkpoint", "remove '%s': %s", path, err_text(errno));

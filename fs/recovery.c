@@ -10,6 +10,7 @@
 #include "checkpoint/journal.h"
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
+#include "fs/crashpoint.h"
 #include "fs/kept.h"
 #include "fs/match.h"
 #include "fs/note.h"
@@ -172,7 +173,9 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
     log_notice(fs->log, "recovery", "upload %llu of '%s': %s (%s)", (unsigned long long)id,
                k->state.key ? k->state.key : "?", recover_action_name(plan->action),
                recover_why_text(plan->why));
+    CRASH_POINT("recovery.decided");
     abort_uploads(fs, plan);
+    CRASH_POINT("recovery.aborted");
     switch (plan->action) {
     case RECOVER_WAIT:
         return -EAGAIN;
@@ -182,6 +185,7 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
     case RECOVER_ALREADY_COMPLETE:
         if (plan->send_attrs)
             rc = send_final_attrs(fs, &k->state);
+        CRASH_POINT("recovery.attributes");
         if (rc == 0)
             (void)store_remove(fs->store, id);
         return rc < 0 ? -EAGAIN : 0;
@@ -205,6 +209,7 @@ static int recover_one(struct fs *fs, const struct store_entry *e)
     if (!e->has_journal)
         return store_remove(fs->store, e->id);
 
+    CRASH_POINT("recovery.begin");
     int rc = journal_read(&io_real, store_path(fs->store), e->id, &k.state, &k.report, NULL);
     if (rc == -ENODATA) {
         (void)store_remove(fs->store, e->id);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fs/copy.h"
+#include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/fetch.h"
 #include "fs/meta.h"
@@ -53,13 +54,16 @@ static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, c
                                      .size = inode->stored_size,
                                      .to = to_key,
                                      .encrypted = inode->encrypted};
+    CRASH_POINT("rename.copy");
     rc = copy_object_locked(fs, &copy, intr, etag);
+    CRASH_POINT("rename.copied");
     if (rc < 0) {
         to->list_start_ms = 0; /* a copy may be there */
         return rc;
     }
     struct obs_call del = {.op = OBS_DELETE, .key = from_key};
     rc = request_run_locked(fs, &del, NULL, "rename");
+    CRASH_POINT("rename.deleted");
     obs_call_clear(&del);
     if (rc < 0) {
         to->list_start_ms = 0;
@@ -99,8 +103,10 @@ static int rename_local(struct fs *fs, struct inode *inode, struct inode *to, co
     if (rc < 0)
         return rc;
     struct staged *st = inode->staged;
+    CRASH_POINT("rename.moved");
     if (st)
         note_key_locked(fs, st);
+    CRASH_POINT("rename.noted");
     if (!st || (inode->nwriters && !st->held))
         return 0;
     inode->moving--; /* only the publication is awaited now */

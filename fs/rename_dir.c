@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "fs/copy.h"
+#include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/fetch.h"
 #include "fs/meta.h"
@@ -251,10 +252,12 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
         rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0) {
         rc = copy_tree(fs, &t, intr);
+        CRASH_POINT("rename_dir.copied");
         if (rc < 0)
             (void)delete_tree(fs, &t, true);
         else
             rc = delete_tree(fs, &t, false);
+        CRASH_POINT("rename_dir.deleted");
         from->list_start_ms = rc < 0 ? 0 : from->list_start_ms;
         to->list_start_ms = rc < 0 ? 0 : to->list_start_ms;
     }

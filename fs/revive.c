@@ -11,6 +11,7 @@
 
 #include "checkpoint/journal.h"
 #include "checkpoint/store.h"
+#include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/inode.h"
 #include "fs/names.h"
@@ -218,8 +219,10 @@ int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
         rc = load_attrs(fs, inode, s);
     if (rc == 0)
         rc = load_staged(fs, inode, id, s, plan);
+    CRASH_POINT("revive.loaded");
     if (rc == 0)
         (void)publish_locked(fs, inode, NULL);
+    CRASH_POINT("revive.published");
     fs_unlock(fs);
     return rc == -ENOTDIR || rc == -EINVAL || rc == -ENOMEM || rc == 0 ? rc : -EAGAIN;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "fs/crashpoint.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
 #include "fs/match.h"
@@ -67,10 +68,12 @@ void staged_reap_locked(struct fs *fs, struct staged *st)
 
     /* Only now: parts that were under way when the upload is aborted might survive it. */
     forget_upload(fs, st);
+    CRASH_POINT("staged.forgotten");
     struct inode *inode = st->inode;
     DL_DELETE(fs->staged, st);
     bool keep = st->keep;
     note_close_locked(fs, st);
+    CRASH_POINT("staged.closed");
     if (keep)
         kept_add_locked(fs, st->id);
     plan_done(&st->own_plan);

@@ -9,10 +9,25 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "fs/crashpoint.h"
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/publish.h"
 #include "net/base/log.h"
+
+#ifdef OBSM_TEST_HOOKS
+/* Before a request, before its answer is looked at, and when it was taken. */
+#define POINTS(name)                                                                               \
+    {                                                                                              \
+        "send." name, "answer." name, "taken." name                                                \
+    }
+static const char *const transfer_points[][3] = {
+    [TRANSFER_PUT] = POINTS("put"),           [TRANSFER_INITIATE] = POINTS("initiate"),
+    [TRANSFER_PART] = POINTS("part"),         [TRANSFER_COPY_PART] = POINTS("copy_part"),
+    [TRANSFER_COMPLETE] = POINTS("complete"), [TRANSFER_CHECK] = POINTS("check"),
+    [TRANSFER_FILL] = POINTS("fill"),
+};
+#endif
 
 struct transfer *transfer_new_locked(struct fs *fs, struct staged *st, enum transfer_kind kind,
                                      const char *key)
@@ -97,6 +112,7 @@ static void transfer_done(struct obs_call *call)
     struct fs *fs = t->fs;
     struct staged *st = t->st;
 
+    CRASH_POINT(transfer_points[t->kind][1]);
     fs_lock(fs);
     if (call->server_time > fs->server_s)
         fs->server_s = call->server_time;
@@ -109,6 +125,7 @@ static void transfer_done(struct obs_call *call)
         dead_answer(fs, st, t);
     else
         publish_answer_locked(fs, st, t);
+    CRASH_POINT(transfer_points[t->kind][2]);
     transfer_free_locked(t);
     st->users--;
     staged_reap_locked(fs, st);
@@ -157,6 +174,7 @@ void transfer_start_locked(struct transfer *t)
     st->inflight++;
     if (t->bulk)
         t->fs->transfers++;
+    CRASH_POINT(transfer_points[t->kind][0]);
     obs_submit(t->fs->obs, call);
 }
 
@@ -197,6 +215,7 @@ struct abort_call {
 static void abort_done(struct obs_call *call)
 {
     struct abort_call *a = call->arg;
+    CRASH_POINT("abort.answer");
     if (call->err.eno)
         log_err(a->fs->log, LOG_LEVEL_WARNING, "upload", &call->err,
                 "abort upload %s of '%s' failed, its parts stay on the server", a->upload_id,
@@ -232,5 +251,6 @@ void transfer_abort_upload_locked(struct fs *fs, const char *key, const char *up
     a->call = (struct obs_call){
         .op = OBS_MP_ABORT, .key = a->key, .upload_id = a->upload_id, .done = abort_done, .arg = a};
     fs->aborting++;
+    CRASH_POINT("abort.send");
     obs_submit(fs->obs, &a->call);
 }
