@@ -120,6 +120,15 @@ void publish_restart(struct fs *fs, struct staged *st, bool abort)
     publish_step_locked(fs, st);
 }
 
+void publish_replaces_locked(struct staged *st, const struct inode *target)
+{
+    if (st->upload.state == UPLOAD_NONE || (target->state != INODE_STORED && !target->covers))
+        return;
+    if (target->changed_ms >= st->upload.begun_ms ||
+        target->remote_ms / 1000 >= st->upload.initiated_s)
+        st->upload.outdated = true;
+}
+
 /* Sets sizes and states of the parts for the size that is published. False: not possible. */
 static bool prepare_parts(struct fs *fs, struct staged *st, size_t count)
 {
@@ -218,7 +227,7 @@ static void step_multipart(struct fs *fs, struct staged *st)
         start_initiate(fs, st);
         return;
     }
-    if (strcmp(key, st->upload.key) != 0) {
+    if (strcmp(key, st->upload.key) != 0 || st->upload.outdated) {
         if (st->inflight == 0)
             publish_restart(fs, st, true);
         return; /* else the answers under way come here again */

@@ -28,6 +28,11 @@ int publish_locked(struct fs *fs, struct inode *inode, struct waiter *w);
  * Returns as above. */
 int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w);
 
+/* The file takes the place of `target`. If that was stored after the file's upload was initiated,
+ * the upload is of no use: among several writers the last to begin wins, whoever completes last
+ * (OBS API: completing a multipart upload). */
+void publish_replaces_locked(struct staged *st, const struct inode *target);
+
 /* Looks for the next thing to do. Called after every change. */
 void publish_step_locked(struct fs *fs, struct staged *st);
 

@@ -191,6 +191,8 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     if (rc == 0 && found == 0) {
         inode_pin_locked(target);
         rc = check_target(fs, inode, target, flags, intr);
+        if (rc == 0 && inode->staged)
+            publish_replaces_locked(inode->staged, target);
         covers = target->state == INODE_STORED || target->covers;
         inode_unpin_locked(fs, target);
     }

@@ -69,10 +69,12 @@ struct upload {
     enum upload_state state;
     char *key; /* under which it was initiated */
     char id[OBS_UPLOAD_ID_MAX];
-    bool encrypted;    /* ETags are opaque */
-    bool resumed;      /* begun by an earlier writer */
-    int64_t begun_ms;  /* clock_ms() at Initiate */
-    unsigned meta_gen; /* of the attributes that were sent at Initiate */
+    int64_t initiated_s; /* the server's time of it, or 0 */
+    bool outdated;       /* a newer object stands under the key: Complete would lose against it */
+    bool encrypted;      /* ETags are opaque */
+    bool resumed;        /* begun by an earlier writer */
+    int64_t begun_ms;    /* clock_ms() at Initiate */
+    unsigned meta_gen;   /* of the attributes that were sent at Initiate */
 };
 
 struct staged {
