@@ -19,6 +19,7 @@
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
+#include "fs/rootattr.h"
 #include "fs/staged.h"
 #include "fs/timer.h"
 #include "fs/worker.h"
@@ -167,6 +168,10 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
         rc = probe(fs, err);
     if (rc == 0)
         rc = open_state(fs, err);
+    if (rc == 0 && rootattr_is_local(fs))
+        rootattr_load(fs);
+    else if (rc == 0)
+        fs->root->attr_known = false; /* its marker has them */
     if (rc < 0) {
         fs_free(fs);
         return rc;

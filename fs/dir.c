@@ -8,6 +8,7 @@
 
 #include "fs/listing.h"
 #include "fs/options.h"
+#include "fs/rootattr.h"
 #include "fs/staged.h"
 #include "net/base/clock.h"
 
@@ -229,20 +230,12 @@ int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct
 
 int dir_has_entries_locked(struct fs *fs, struct inode *dir, struct intr *intr)
 {
+    bool listed = dir_listed_locked(fs, dir);
     for (struct inode *c = dir->children; c; c = c->hh.next) {
-        if (is_ours(c) && c->state != INODE_GONE)
+        if (c->state != INODE_GONE && (listed || is_ours(c)))
             return 1;
     }
-    if (!dir_listed_locked(fs, dir)) {
-        int rc = dir_list_locked(fs, dir, intr);
-        if (rc < 0)
-            return rc;
-    }
-    for (struct inode *c = dir->children; c; c = c->hh.next) {
-        if (c->state != INODE_GONE)
-            return 1;
-    }
-    return 0;
+    return dir->state == INODE_LOCAL ? 0 : listing_has_entries_locked(fs, dir, intr);
 }
 
 void dir_refresh_locked(struct fs *fs, struct inode *dir)

@@ -48,8 +48,8 @@ void dir_refresh_locked(struct fs *fs, struct inode *dir);
  * none): look it up again. */
 int dir_attr_locked(struct fs *fs, struct inode *inode, int64_t max_age_ms, struct intr *intr);
 
-/* Does a directory at this inode have anything in it? One request unless its listing is valid. 1,
- * 0, or -errno. */
+/* Does a directory have anything in it? What is known says yes, only the service says no: one
+ * request. 1, 0, or -errno. */
 int dir_has_entries_locked(struct fs *fs, struct inode *dir, struct intr *intr);
 
 /* Takes the answer of a HEAD or GET for `inode` (also from open() of a small file): 0, or -ESTALE

@@ -275,6 +275,26 @@ static int ask_for_dir(struct fs *fs, struct inode *dir, const char *name, const
     return rc;
 }
 
+int listing_has_entries_locked(struct fs *fs, struct inode *dir, struct intr *intr)
+{
+    char prefix[OBS_KEY_MAX + 1];
+    int rc = inode_key_locked(fs, dir, prefix);
+    if (rc < 0)
+        return rc;
+    struct obs_call call = {.prefix = prefix, .max_keys = 2};
+    inode_pin_locked(dir);
+    rc = run_list(fs, &call, intr);
+    inode_unpin_locked(fs, dir);
+    for (size_t i = 0; rc == 0 && i < call.list.n; i++) {
+        if (strcmp(call.list.v[i].key, prefix) != 0)
+            rc = 1;
+    }
+    if (rc == 1)
+        dir->list_start_ms = 0; /* there is more than we knew of */
+    obs_call_clear(&call);
+    return rc;
+}
+
 int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
     char key[OBS_KEY_MAX + 1];

@@ -15,6 +15,9 @@ int listing_wait_locked(struct fs *fs, struct inode *dir, struct intr *intr);
 /* Asks for one name; afterwards it has an entry (GONE if there is nothing). */
 int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr);
 
+/* Asks the service whether the directory has anything beside its marker: 1, 0, or -errno. */
+int listing_has_entries_locked(struct fs *fs, struct inode *dir, struct intr *intr);
+
 /* Starts to fetch the attributes of the children ahead / goes on when one has come. */
 void listing_prefetch_start_locked(struct fs *fs, struct inode *dir);
 void listing_prefetch_locked(struct fs *fs, struct inode *dir);

@@ -11,6 +11,7 @@
 #include "fs/errors.h"
 #include "fs/options.h"
 #include "fs/publish.h"
+#include "fs/rootattr.h"
 #include "fs/timer.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
@@ -42,7 +43,7 @@ void meta_forget_locked(struct fs *fs, struct inode *inode)
 
 void meta_mark_locked(struct fs *fs, struct inode *inode)
 {
-    if (inode->meta_dirty || !inode->parent)
+    if (inode->meta_dirty || (!inode->parent && !inode->is_root))
         return;
     inode->meta_dirty = true;
     inode->meta_due_ms = clock_ms() + (fs->opt->attr == OPTION_ATTR_SYNC ? 0 : META_GATHER_MS);
@@ -62,8 +63,13 @@ void meta_changed_locked(struct fs *fs, struct inode *inode)
     CRASH_POINT("meta.changed");
     inode->meta_gen++;
     inode->changed_ms = clock_ms();
-    if (inode->state == INODE_STORED && !carried(inode) && !inode->is_root)
+    if (inode->is_root && rootattr_is_local(fs)) {
+        int rc = rootattr_save_locked(fs);
+        if (rc < 0)
+            inode->meta_error = rc;
+    } else if (inode->state == INODE_STORED && !carried(inode)) {
         meta_mark_locked(fs, inode);
+    }
 }
 
 static void refused(struct fs *fs, struct meta_call *m)
