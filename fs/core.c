@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of a mount's core; see mount.h.
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/index.h"
 #include "checkpoint/store.h"
 #include "fs/control.h"
 #include "fs/errors.h"
@@ -94,7 +97,18 @@ static int open_state(struct fs *fs, struct err *err)
                                         .bucket = opt->bucket,
                                         .prefix = opt->prefix,
                                         .read_only = opt->ro};
-    return store_open(&params, &fs->store, err);
+    int rc = store_open(&params, &fs->store, err);
+    if (rc < 0 || opt->ro)
+        return rc;
+
+    char path[PATH_MAX];
+    struct err why;
+    (void)snprintf(path, sizeof(path), "%s/index.db", store_path(fs->store));
+    const struct index_params index = {
+        .path = path, .ttl_s = opt->index_ttl / 1000, .log = fs->log};
+    if (index_open(&index, &fs->index, &why) < 0)
+        log_err(fs->log, LOG_LEVEL_WARNING, "mount", &why, "attributes are not remembered");
+    return 0;
 }
 
 /* As far as parts of this size and dialect go. */
@@ -257,6 +271,7 @@ void fs_free(struct fs *fs)
     cred_source_free(fs->cred);
     mime_free(fs->mime);
     plan_done(&fs->plan);
+    index_close(fs->index);
     store_close(fs->store);
     free(fs->prefix);
     pthread_cond_destroy(&fs->job_wake);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/attrcache.h"
 #include "fs/listing.h"
 #include "fs/options.h"
 #include "fs/rootattr.h"
@@ -74,7 +75,8 @@ int dir_take_object_locked(struct fs *fs, struct inode *inode, const struct obs_
     inode->remote_ms = object->mtime_ms;
     inode->implicit = false;
     inode->attr_known = true;
-    inode->seen_ms = clock_ms();
+    inode->seen_ms = inode->attr_ms = clock_ms();
+    attrcache_store_locked(fs, inode);
     return 0;
 }
 
@@ -211,6 +213,8 @@ int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct
         bool known = inode ? is_fresh(fs, inode, clock_ms()) || dir_listed_locked(fs, dir)
                            : dir_listed_locked(fs, dir);
         int rc;
+        if (inode && !is_ours(inode) && inode->attr_ms + fs->opt->index_ttl < clock_ms())
+            inode->attr_known = false; /* changed attributes need not show in a listing */
         if (!known && !(asked && inode)) {
             rc = ask_for_name(fs, dir, name, intr);
             asked = true;

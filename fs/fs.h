@@ -43,6 +43,7 @@ struct engine;
 struct errors;
 struct fetch;
 struct handle;
+struct index;
 struct inode;
 struct log;
 struct mime;
@@ -81,6 +82,7 @@ struct fs {
     struct mime *mime;
     struct plan plan;    /* where parts begin and end; never marked */
     char *prefix;        /* of every key of the mount: "" or "a/b/" */
+    struct index *index; /* attributes of objects, across mounts; NULL: without */
     struct store *store; /* the state directory: staging files are made in it */
     char boot_id[64];
     int64_t start_s; /* real time of the mount, seconds */

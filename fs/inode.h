@@ -72,6 +72,7 @@ struct inode {
     /* attributes; a directory without a marker object is `implicit` */
     bool attr_known;
     bool attr_fetching;
+    int64_t attr_ms; /* clock_ms() when the service told them */
     bool implicit;
     struct waitlist attr_waiters;
     struct posix_attr attr;

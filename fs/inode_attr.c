@@ -66,7 +66,7 @@ int inode_set_implicit_locked(struct fs *fs, struct inode *inode)
     attr_default(true, fs->start_s * 1000, &dflt, &inode->attr);
     inode->implicit = true;
     inode->attr_known = true;
-    inode->seen_ms = clock_ms();
+    inode->seen_ms = inode->attr_ms = clock_ms();
     return 0;
 }
 
@@ -83,7 +83,7 @@ void inode_set_new_locked(struct inode *inode, mode_t mode, uid_t uid, gid_t gid
                                       .present = ~0u};
     inode->attr_known = true;
     inode->is_dir = S_ISDIR(mode);
-    inode->seen_ms = inode->changed_ms = clock_ms();
+    inode->seen_ms = inode->changed_ms = inode->attr_ms = clock_ms();
 }
 
 void inode_stat_locked(const struct fs *fs, const struct inode *inode, struct stat *st)

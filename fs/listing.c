@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/attrcache.h"
 #include "fs/dir.h"
 #include "fs/errors.h"
 #include "fs/names.h"
@@ -81,8 +82,11 @@ static int merge_file(struct fs *fs, struct inode *dir, const char *name, const 
             inode->remote_ms / 1000 != e->mtime_ms / 1000)
             inode->attr_known =
                 false; /* rewritten with the same content, or its attributes changed */
+        bool news = inode->remote_ms == 0; /* we stored it; now its time is known */
         inode->remote_ms = e->mtime_ms;
         inode->seen_ms = clock_ms();
+        if (news)
+            attrcache_store_locked(fs, inode);
         return 0;
     }
     inode =
@@ -157,6 +161,7 @@ static void listing_end(struct fs *fs, struct listing *l, int rc)
 
     if (rc == 0) {
         sweep(fs, dir, l->start_ms);
+        attrcache_load_children_locked(fs, dir);
         dir->list_start_ms = l->start_ms;
         dir->list_end_ms = clock_ms();
         dir->list_pages = l->pages;
@@ -328,6 +333,8 @@ int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, 
     inode = inode_child_locked(dir, name);
     if (inode && inode->state == INODE_GONE)
         inode->seen_ms = clock_ms();
+    else if (inode)
+        attrcache_load_locked(fs, inode);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 
 #include "fs/crashpoint.h"
 #include "fs/errors.h"
+#include "fs/attrcache.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/rootattr.h"
@@ -100,6 +101,7 @@ static void meta_done(struct obs_call *call)
     } else {
         inode->changed_ms = clock_ms();
         inode->implicit = false;
+        attrcache_forget_locked(fs, inode);
         inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
         if (call->op == OBS_COPY && call->object.etag[0])
             (void)inode_set_version_locked(inode, call->object.etag, inode->stored_size, 0);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "checkpoint/index.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/meta.h"
@@ -35,6 +36,7 @@ static void *run(void *arg)
         }
         next = min64(next, shrink_ms);
         fs_unlock(fs);
+        index_flush(fs->index, clock_real().tv_sec);
 
         fs_lock(fs);
         if (fs->timer_next_ms < next)
