@@ -149,8 +149,8 @@ t_rename_implicit() { # s3
 # With a file in it that is being written, and one that is read.
 t_rename_with_open_files() { # s3
     make_file "$T/big" $((part_size * 2 + 5))
+    oc put a/ /dev/null >/dev/null
     oc put a/r "$T/big" >/dev/null
-    mkdir "$M/a"
     python3 - "$M/a" "$M/b" "$T/big" <<'EOF_PY' || fail "the process with open files"
 import os, sys
 want = open(sys.argv[3], "rb").read()

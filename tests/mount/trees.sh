@@ -1,0 +1,248 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# trees.sh - whole trees by the programs that people use: rsync, tar, git, sqlite, cp -a.
+
+# About 2,000 real files, links, modes, times, and odd names.
+make_tree() { # DIR
+    mkdir -p "$1"
+    (
+        cd /usr/include && find . \( -type f -o -type l -o -type d \) | LC_ALL=C sort | head -n "${tree_size:-2000}" |
+            tar cf - --no-recursion --files-from=- | tar xf - -C "$1"
+    ) || fail "the tree cannot be made"
+    mkdir -p "$1/odd dir/"$'new\nline' "$1/empty"
+    echo 1 >"$1/odd dir/ü#?&%41+"
+    echo 2 >"$1/odd dir/"$'new\nline/x'
+    : >"$1/empty file"
+    ln -s /nowhere/at/all "$1/dangling"
+    ln -s 'odd dir' "$1/to a directory"
+    chmod 700 "$1/empty"
+    chmod 4711 "$1/empty file"
+    touch -d "1999-12-31 23:59:59.987654321 UTC" "$1/empty file" "$1/empty"
+    make_file "$1/of parts" $((part_size + 12345))
+}
+
+same_trees() { # A B
+    check_eq "rsync finds nothing there" "$(rsync -anci --delete "$1/" "$2/")" ""
+    check_eq "rsync finds nothing back" "$(rsync -anci --delete "$2/" "$1/")" ""
+    check "diff" diff -r --no-dereference "$1" "$2"
+}
+
+t_rsync() { # s3 timeout=300
+    make_tree "$T/src"
+    check "rsync in" rsync -a "$T/src/" "$M/dst/"
+    check_eq "times to the nanosecond" "$(stat -c %.9Y "$M/dst/empty file")" 946684799.987654321
+    drop_pages
+    same_trees "$T/src" "$M/dst"
+    check "rsync out" rsync -a "$M/dst/" "$T/back/"
+    same_trees "$T/src" "$T/back"
+}
+
+# The second run finds everything as it is, and sends nothing.
+t_rsync_again() { # s3 timeout=200
+    tree_size=300
+    make_tree "$T/src"
+    check "rsync" rsync -a "$T/src/" "$M/dst/"
+    drop_pages
+    oc reset
+    check "rsync again" rsync -a "$T/src/" "$M/dst/"
+    sleep 0.3
+    check_eq "PUTs, copies, deletes" "$(puts_copies_deletes)" "0 0 0"
+    check_eq "attributes" "$(requests SetObjectMetadata)" 0
+}
+
+# One PUT a file, one a directory; no copy, no delete; and the changes of owner, mode and times that
+# rsync makes before the rename go along.
+t_rsync_costs() {
+    tree_size=300
+    make_tree "$T/src"
+    mkdir "$M/dst"
+    oc reset
+    check "rsync" rsync -a "$T/src/" "$M/dst/"
+    sleep 0.3
+    local files dirs
+    files=$(find "$T/src" ! -type d | wc -l)
+    dirs=$(find "$T/src" -mindepth 1 -type d | wc -l)
+    check_eq "copies and deletes" "$(requests CopyObject CopyPart DeleteObject DeleteObjects)" 0
+    local puts all
+    puts=$(requests PutObject)
+    [ "$puts" -le $((files + dirs + 3)) ] || fail "$puts PUTs for $files files and $dirs directories"
+    all=$(requests)
+    echo "$files files, $dirs directories: $all requests"
+    [ "$all" -le $((files + 4 * dirs + 30)) ] || fail "$all requests for $files files and $dirs directories"
+}
+
+t_rsync_update() { # s3
+    tree_size=200
+    make_tree "$T/src"
+    check "rsync" rsync -a "$T/src/" "$M/dst/"
+    echo changed >>"$T/src/empty file"
+    chmod 600 "$T/src/odd dir/ü#?&%41+"
+    touch -d @1 "$T/src/of parts"
+    rm "$T/src/dangling"
+    mkdir "$T/src/more"
+    echo more >"$T/src/more/file"
+    check "rsync" rsync -a --delete "$T/src/" "$M/dst/"
+    same_trees "$T/src" "$M/dst"
+    drop_pages
+    same_trees "$T/src" "$M/dst"
+}
+
+t_rsync_inplace() { # s3
+    make_file "$T/f" $((part_size * 3 + 100))
+    touch -d @12345 "$T/f"
+    check "rsync" rsync -a --inplace "$T/f" "$M/f"
+    printf 'changed' | dd of="$T/f" bs=1 seek=$((part_size + 50)) conv=notrunc status=none
+    check "rsync" rsync -a --inplace --no-whole-file "$T/f" "$M/f"
+    drop_pages
+    check "content" cmp "$T/f" "$M/f"
+    check_eq "rsync finds nothing" "$(rsync -anci "$T/f" "$M/f")" ""
+}
+
+t_cp_a() { # s3 timeout=200
+    tree_size=300
+    make_tree "$T/src"
+    check "cp -a in" cp -a "$T/src" "$M/dst"
+    drop_pages
+    same_trees "$T/src" "$M/dst"
+    check "cp -a out" cp -a "$M/dst" "$T/back"
+    same_trees "$T/src" "$T/back"
+    check "cp -a within" cp -a "$M/dst" "$M/dst2"
+    same_trees "$T/src" "$M/dst2"
+}
+
+t_tar() { # s3 timeout=200
+    tree_size=300
+    make_tree "$T/src"
+    tar cf "$T/a.tar" -C "$T/src" .
+    mkdir "$M/x"
+    check "tar x" tar xpf "$T/a.tar" -C "$M/x"
+    drop_pages
+    same_trees "$T/src" "$M/x"
+    check "tar d" tar df "$T/a.tar" -C "$M/x"
+    check "tar c inside" tar cf "$M/b.tar" -C "$M/x" .
+    mkdir "$T/y"
+    check "tar x outside" tar xpf "$M/b.tar" -C "$T/y"
+    same_trees "$T/src" "$T/y"
+}
+
+t_git() { # s3 timeout=200
+    command -v git >/dev/null || skip "git is not installed"
+    export HOME=$T GIT_CONFIG_NOSYSTEM=1
+    git config --global user.name Tester
+    git config --global user.email tester@example.org
+    git config --global init.defaultBranch main
+    git config --global safe.directory '*'
+    git init -q "$T/origin"
+    local i
+    for i in $(seq 60); do
+        mkdir -p "$T/origin/d$((i % 7))"
+        seq "$i" $((i * 30)) >"$T/origin/d$((i % 7))/f$i"
+        [ $((i % 20)) -ne 0 ] || (cd "$T/origin" && git add . && git commit -qm "step $i") || fail "commit"
+    done
+    check "git clone" git clone -q "$T/origin" "$M/clone"
+    (
+        cd "$M/clone" || exit 1
+        check "git fsck" git fsck --strict
+        check_eq "git status" "$(git status --porcelain)" ""
+        echo new >new
+        git rm -q d1/f1
+        git mv d2/f2 d3/moved
+        git add .
+        check "git commit" git commit -qm "in the mount"
+        check "git branch" git checkout -q -b other HEAD~2
+        check "git checkout" git checkout -q main
+        check "git gc" git gc -q
+        check "git fsck" git fsck --strict
+        check_eq "git status" "$(git status --porcelain)" ""
+    ) || fail "git in the mount"
+    drop_pages
+    check "git fsck after a remount" git -C "$M/clone" fsck --strict
+    check_eq "git status" "$(git -C "$M/clone" status --porcelain)" ""
+    check "git push" git -C "$M/clone" push -q "$T/origin" main:from-mount
+    check_eq "commits" "$(git -C "$T/origin" rev-list --count from-mount)" 4
+}
+
+t_sqlite() { # s3 timeout=200
+    command -v sqlite3 >/dev/null || skip "sqlite3 is not installed"
+    local db=$M/data.db
+    check "create" sqlite3 "$db" "create table t (a integer primary key, b text);"
+    check "insert" sqlite3 "$db" "with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000)
+        insert into t select i, hex(randomblob(40)) from n;"
+    check "update" sqlite3 "$db" "update t set b = 'x' where a % 7 = 0; delete from t where a % 5 = 0;"
+    check "index" sqlite3 "$db" "create index i on t (b);"
+    check_eq "integrity" "$(sqlite3 "$db" "pragma integrity_check;")" ok
+    check "vacuum" sqlite3 "$db" "vacuum;"
+    drop_pages
+    check_eq "integrity after a remount" "$(sqlite3 "$db" "pragma integrity_check;")" ok
+    check_eq "rows" "$(sqlite3 "$db" "select count(*) from t;")" 16000
+    check_eq "objects" "$(oc list | cut -f 1)" data.db
+    oc get data.db >"$T/copy.db"
+    check_eq "integrity of the object" "$(sqlite3 "$T/copy.db" "pragma integrity_check;")" ok
+}
+
+t_sed_in_place() { # s3
+    seq 1000 >"$M/f"
+    chmod 640 "$M/f"
+    oc reset
+    check "sed -i" sed -i 's/^5/five/' "$M/f"
+    check_eq "content" "$(md5sum <"$M/f")" "$(seq 1000 | sed 's/^5/five/' | md5sum)"
+    check_eq "in the bucket" "$(oc get f | md5sum)" "$(seq 1000 | sed 's/^5/five/' | md5sum)"
+    check_eq "mode" "$(stat -c %a "$M/f")" 640
+    check_eq "objects" "$(oc list | cut -f 1)" f
+    check_eq "PUTs, copies, deletes" "$(puts_copies_deletes)" "1 0 0"
+}
+
+# What editors do: write a new file, keep a backup by a rename, rename the new one over the old name.
+t_editor_with_backup() { # s3
+    echo one >"$M/f"
+    check "edit" python3 -c '
+import os, sys
+p = sys.argv[1]
+with open(p + ".new", "w") as f:
+    f.write("two\n")
+    f.flush()
+    os.fsync(f.fileno())
+os.rename(p, p + "~")
+os.rename(p + ".new", p)' "$M/f"
+    check_eq "new" "$(oc get f)" two
+    check_eq "backup" "$(oc get f~)" one
+    check_eq "objects" "$(oc list | cut -f 1 | xargs)" "f f~"
+}
+
+t_zip_python() { # s3
+    check "zip" python3 -c '
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
+    for i in range(300):
+        z.writestr(f"d/f{i}", bytes([i % 256]) * i * 10)
+with zipfile.ZipFile(sys.argv[1], "a") as z:
+    z.writestr("late", b"late")
+with zipfile.ZipFile(sys.argv[1]) as z:
+    assert z.testzip() is None
+    assert len(z.namelist()) == 301
+    assert z.read("late") == b"late"' "$M/a.zip"
+    drop_pages
+    check "zip after a remount" python3 -m zipfile -t "$M/a.zip"
+}
+
+# A program is run from the mount.
+t_execute() { # s3
+    cp /bin/true "$M/prog"
+    check "run" "$M/prog"
+    printf '#!/bin/sh\necho "$1"\n' >"$M/script"
+    chmod +x "$M/script"
+    check_eq "script" "$("$M/script" hello)" hello
+    drop_pages
+    check "run after a remount" "$M/prog"
+}
+
+t_find_and_read() {
+    tree_size=300
+    make_tree "$T/src"
+    cp -a "$T/src" "$M/dst"
+    check_eq "find" "$(cd "$M/dst" && find . | wc -l)" "$(cd "$T/src" && find . | wc -l)"
+    check_eq "content" "$(cd "$M/dst" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum | md5sum)" \
+        "$(cd "$T/src" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum | md5sum)"
+}
+
+. "$(dirname "$0")/lib.sh"
