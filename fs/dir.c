@@ -50,6 +50,7 @@ struct attr_call {
     struct obs_call call;
     struct fs *fs;
     struct inode *inode; /* pinned */
+    int64_t start_ms;
     bool ahead;
     char key[OBS_KEY_MAX + 1];
 };
@@ -94,11 +95,12 @@ static void lose_name(struct fs *fs, struct inode *inode, bool gone)
     }
 }
 
-static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call *call)
+static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call *call,
+                            int64_t start_ms)
 {
     int rc = call->err.eno;
-    if (is_ours(inode) && inode->attr_known)
-        return 0;
+    if (inode->attr_known && (is_ours(inode) || inode->changed_ms >= start_ms))
+        return 0; /* what was changed here meanwhile is newer */
     if (rc == 0)
         rc = dir_take_object_locked(fs, inode, &call->object);
     else if (rc == -ENOENT && inode->is_dir)
@@ -118,7 +120,7 @@ static void attr_done(struct obs_call *call)
 
     fs_lock(fs);
     inode->attr_fetching = false;
-    int rc = take_attr_answer(fs, inode, call);
+    int rc = take_attr_answer(fs, inode, call, a->start_ms);
     waitlist_finish_locked(fs, &inode->attr_waiters, rc);
     if (a->ahead && inode->parent) {
         inode->parent->prefetching--;
@@ -145,6 +147,7 @@ int dir_fetch_attr_locked(struct fs *fs, struct inode *inode, bool ahead)
     a->fs = fs;
     a->inode = inode;
     a->ahead = ahead;
+    a->start_ms = clock_ms();
     a->call = (struct obs_call){.op = OBS_HEAD,
                                 .key = a->key,
                                 .urgent = !ahead,

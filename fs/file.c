@@ -73,6 +73,7 @@ static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
     char key[OBS_KEY_MAX + 1];
     struct whole whole = {.size = (size_t)inode->stored_size};
     struct fetch_file *file;
+    int64_t start_ms = clock_ms();
     int rc = inode_key_locked(fs, inode, key);
     if (rc < 0)
         return rc;
@@ -82,9 +83,10 @@ static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
 
     struct obs_call call = {.op = OBS_GET, .key = key, .sink = take_whole, .sink_arg = &whole};
     rc = request_run_locked(fs, &call, intr, "open");
-    if (rc == 0 && !inode->staged && inode->parent)
+    bool changed = inode->staged || inode->changed_ms >= start_ms; /* by us, meanwhile */
+    if (rc == 0 && !changed && inode->parent)
         rc = dir_take_object_locked(fs, inode, &call.object);
-    if (rc == 0 && !inode->staged && whole.n == inode->stored_size &&
+    if (rc == 0 && !changed && whole.n == inode->stored_size &&
         file_fetch_locked(fs, inode, &file) == 0)
         (void)fetch_file_put(file, whole.p, whole.n);
     if (rc == -ENOENT)
@@ -423,6 +425,10 @@ int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, u
         return rc;
     }
     touch(fs, inode);
+    if (!staged_dirty(st)) { /* it had that length: only its times have changed */
+        meta_changed_locked(fs, inode);
+        staged_drop_if_clean_locked(fs, inode);
+    }
     if (h) {
         h->changed = true;
         return 0;
