@@ -26,8 +26,7 @@
  * Threads     cloud_submit() and cloud_cancel() from any thread, never blocking. `done` runs on an
  *             engine thread with no lock of net/ held and must not block; it is always
  *             asynchronous.
- * Locking     cloud->lock guards token, project and refusals; nothing is called under it but the
- *             file of the password is read.
+ * Locking     cloud->lock guards token, project and refusals; nothing is called under it.
  */
 #ifndef OBSM_NET_CLOUD_H
 #define OBSM_NET_CLOUD_H
@@ -67,12 +66,11 @@ struct cloud_call {
     struct err err; /* err.eno 0: success */
     int status;     /* HTTP; 0: no answer came */
     unsigned attempts;
-    bool uncertain;         /* a failed POST or DELETE may have been executed */
+    bool uncertain;         /* a failed POST may have been executed */
     struct svc_error fault; /* code and msg are "" unless the service gave them */
     char request_id[64];
     int64_t server_time; /* the answer's Date, seconds since 1970; 0 if none */
-    char *text; /* the last answer's body, NUL-terminated, at most JSON_BODY_MAX bytes; NULL:
-                   none */
+    char *text; /* the last answer's body, NUL-terminated, at most JSON_BODY_MAX bytes; or NULL */
     size_t n_text;
 
     /* --- private to net/ --- */

@@ -185,7 +185,7 @@ int cred_from_env(cred_getenv_fn *get, void *arg, struct cred *ret, const char *
 }
 
 /* Only us and root may be able to change the file, and nobody else to read it. */
-static int check_file(const char *path, const struct stat *st, struct err *err)
+static int check_file(const char *path, const struct stat *st, size_t max, struct err *err)
 {
     if (!S_ISREG(st->st_mode))
         return err_set(err, -EINVAL, "'%.160s' is not a regular file", path);
@@ -195,8 +195,8 @@ static int check_file(const char *path, const struct stat *st, struct err *err)
     if (st->st_mode & (S_IRWXG | S_IRWXO))
         return err_set(err, -EACCES, "'%.160s' may be accessed by others (mode %04o): chmod 600 it",
                        path, (unsigned)(st->st_mode & 07777));
-    if (st->st_size > CRED_FILE_MAX)
-        return err_set(err, -EFBIG, "'%.160s' is larger than %d bytes", path, CRED_FILE_MAX);
+    if ((uint64_t)st->st_size > max)
+        return err_set(err, -EFBIG, "'%.160s' is larger than %zu bytes", path, max);
     return 0;
 }
 
@@ -217,30 +217,41 @@ static ssize_t read_all(int fd, char *out, size_t size)
     return (ssize_t)n;
 }
 
-int cred_from_file(const char *path, struct cred *ret, struct err *err)
+ssize_t cred_read_file(const char *path, char *out, size_t size, struct err *err)
 {
-    char text[CRED_FILE_MAX + 1];
     struct stat st;
 
-    *ret = (struct cred){0};
     /* Nonblocking: a pipe in the file's place must not hang the mount. */
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &st) < 0) {
         int eno = -errno;
         return err_set(err, eno, "cannot open '%.160s': %s", path, err_text(eno));
     }
-    int rc = check_file(path, &st, err);
+    int rc = check_file(path, &st, size - 1, err);
     if (rc < 0)
         return rc;
-
-    ssize_t n = read_all(fd, text, sizeof(text));
-    if (n < 0) {
-        rc = err_set(err, (int)n, "cannot read '%.160s': %s", path, err_text((int)n));
-    } else {
-        rc = cred_parse(text, (size_t)n, ret, err);
-        if (rc < 0)
-            err_prefix(err, "'%.120s'", path);
+    ssize_t n = read_all(fd, out, size);
+    if (n < 0)
+        return err_set(err, (int)n, "cannot read '%.160s': %s", path, err_text((int)n));
+    if ((size_t)n == size) {
+        explicit_bzero(out, size);
+        return err_set(err, -EFBIG, "'%.160s' is larger than %zu bytes", path, size - 1);
     }
+    out[n] = 0;
+    return n;
+}
+
+int cred_from_file(const char *path, struct cred *ret, struct err *err)
+{
+    char text[CRED_FILE_MAX + 1];
+
+    *ret = (struct cred){0};
+    ssize_t n = cred_read_file(path, text, sizeof(text), err);
+    if (n < 0)
+        return (int)n;
+    int rc = cred_parse(text, (size_t)n, ret, err);
+    if (rc < 0)
+        err_prefix(err, "'%.120s'", path);
     explicit_bzero(text, sizeof(text));
     return rc;
 }

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "net/base/err.h"
 
@@ -55,6 +56,10 @@ int cred_from_env(cred_getenv_fn *get, void *arg, struct cred *ret, const char *
 /* Reads a credential file; see Files above. -ENOENT, -EACCES, -EINVAL, -EFBIG. Blocks on the disk.
  */
 int cred_from_file(const char *path, struct cred *ret, struct err *err);
+
+/* Reads any file of secrets under the same rules into out[size], whole and NUL-terminated. Its
+ * length, or -errno (-EFBIG if it does not fit); the caller wipes it. Blocks on the disk. */
+ssize_t cred_read_file(const char *path, char *out, size_t size, struct err *err);
 
 struct cred_source;
 

@@ -15,8 +15,9 @@
  * Errors      -EINVAL: a name, URL or request that cannot be right, with the rule; job->err: see
  *             net/cloud.h; a package that FAILED is -EIO and named; UPLOADING for longer than
  *             wait_ms is -ETIMEDOUT.
- * Ownership   The request half of a job belongs to the caller and stays until `done`; the answer
- *             half belongs to the job, dli_job_clear() frees it.
+ * Ownership   The request half of a job belongs to the caller and stays until `done`. The answer
+ *             half belongs to the job and may be read in `accepted` and from `done` on;
+ *             dli_job_clear() frees it.
  * Threads     As net/cloud.h.
  */
 #ifndef OBSM_NET_DLI_H
@@ -103,7 +104,8 @@ struct dli_job {
     char request_id[64];
     struct dli_answer answer; /* states are kept up to date by the polling */
     enum dli_state state;     /* of all packages together; READY if the service says nothing else */
-    char *text;               /* the POST's answer as it came, or NULL */
+    char *text;               /* the POST's answer as it came (if that got lost: the one that shows
+                                 that it was executed), or NULL */
     size_t n_text;
     unsigned polls; /* questions for a state so far */
 

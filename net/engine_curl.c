@@ -262,7 +262,7 @@ static void set_connection(struct attempt *a, const struct engine *engine)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     if (engine->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, engine->ca_file);
-    if (direct_host(a->request.url.p))
+    if (call->direct || direct_host(a->request.url.p))
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
 
     bool bulk_out = call->body.present && call->body.size > SMALL_BUFFER;

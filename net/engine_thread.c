@@ -117,8 +117,13 @@ static void start(struct engine_thread *thread, struct http_call *call)
     int64_t now = clock_ms();
     if (!call->priv.started) {
         int64_t give_up = call->give_up_ms > 0 ? call->give_up_ms : thread->engine->give_up_ms;
+        int64_t delay = call->delay_ms > 0 ? call->delay_ms : 0;
         call->priv.started = true;
-        call->priv.give_up_at = now + give_up;
+        call->priv.give_up_at = now + delay + give_up;
+        if (delay) {
+            pause_call(thread, call, delay);
+            return;
+        }
     }
 
     int rc = attempt_start(thread, call);

@@ -149,6 +149,43 @@ int json_parse_error(const void *p, size_t n, struct svc_error *ret)
     return find_error(top, ret) ? 0 : -ENOENT;
 }
 
+/* True only if the field is there and says no. */
+static bool says_false(const json_t *object, const char *name)
+{
+    const json_t *j = json_object_get(object, name);
+    if (json_is_string(j))
+        return strcasecmp(json_string_value(j), "false") == 0;
+    return json_is_false(j);
+}
+
+int json_parse_refusal(const void *p, size_t n, struct svc_error *ret)
+{
+    int rc;
+    *ret = (struct svc_error){0};
+    CLEANUP_JSON json_t *top = load_rc(p, n, NULL, &rc);
+    if (!top || (!says_false(top, "is_success") && !says_false(top, "success")))
+        return 0;
+    get_field(top, "request_id", ret->request_id, sizeof(ret->request_id));
+    (void)find_error(top, ret);
+    return 1;
+}
+
+int json_quote(struct buf *out, const char *s)
+{
+    (void)buf_addc(out, '"');
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            (void)buf_addc(out, '\\');
+        if (c < 0x20 || c == 0x7f)
+            (void)buf_addf(out, "\\u%04x", c);
+        else
+            (void)buf_addc(out, *s);
+    }
+    (void)buf_addc(out, '"');
+    return out->eno;
+}
+
 /* --- DLI --- */
 
 static enum dli_state get_state(const json_t *object)
@@ -319,6 +356,30 @@ int json_parse_projects(const void *p, size_t n, struct project **ret, size_t *r
             (*ret_n)++;
     }
     *ret = v;
+    return 0;
+}
+
+int json_parse_token(const void *p, size_t n, struct token_answer *ret, struct err *err)
+{
+    int rc;
+    int64_t ms;
+    char when[64];
+    *ret = (struct token_answer){0};
+    CLEANUP_JSON json_t *top = load_rc(p, n, err, &rc);
+    if (!top)
+        return rc;
+
+    const json_t *token = json_object_get(top, "token");
+    const json_t *project = json_object_get(token, "project");
+    get_field(token, "expires_at", when, sizeof(when));
+    if (clock_parse_iso(when, &ms) < 0)
+        return err_set(err, -EBADMSG, "the answer does not say until when the token is valid");
+    ret->expires = ms / 1000;
+    get_field(token, "issued_at", when, sizeof(when));
+    if (clock_parse_iso(when, &ms) == 0)
+        ret->issued = ms / 1000;
+    get_field(project, "id", ret->project.id, sizeof(ret->project.id));
+    get_field(project, "name", ret->project.name, sizeof(ret->project.name));
     return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/base/buf.h"
 #include "net/base/err.h"
 #include "net/cred.h"
 
@@ -27,6 +28,13 @@ struct svc_error {
 
 /* 0; -ENOENT if the body is JSON without any of these fields; -EBADMSG. */
 int json_parse_error(const void *p, size_t n, struct svc_error *ret);
+
+/* 1 if the body says that the request failed although its status does not: is_success or success
+ * is false; *ret is then what it says about the failure, empty if nothing. Otherwise 0. */
+int json_parse_refusal(const void *p, size_t n, struct svc_error *ret);
+
+/* Appends a string in quotes, escaped. The errors of buf_add(). */
+int json_quote(struct buf *out, const char *s);
 
 enum dli_state { DLI_STATE_UNKNOWN, DLI_STATE_UPLOADING, DLI_STATE_READY, DLI_STATE_FAILED };
 
@@ -76,6 +84,14 @@ struct project {
 /* The projects of an IAM listing; the caller frees *ret. */
 int json_parse_projects(const void *p, size_t n, struct project **ret, size_t *ret_n,
                         struct err *err);
+
+/* What IAM says about a token (which itself comes in a header field). */
+struct token_answer {
+    int64_t issued, expires; /* seconds since 1970; issued 0: not said */
+    struct project project;  /* of its scope; id "" if it has none */
+};
+
+int json_parse_token(const void *p, size_t n, struct token_answer *ret, struct err *err);
 
 /* Temporary keys: `credential` of the metadata service or of IAM. */
 int json_parse_securitykey(const void *p, size_t n, struct cred *ret, struct err *err);

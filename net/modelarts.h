@@ -8,12 +8,14 @@
  *             The POST names no task, and the state just after it may still be that of an older
  *             one: an end counts when the task is another than before, when it was seen running, or
  *             when ten seconds have passed.
- * Errors      job->err. -EINVAL: an id that cannot be one. -EBUSY: the service is synchronising
- *             it already. is_success false in an answer of status 200 is a failure: the errno of
- * its error_code, else -EIO; so is a task that failed. -ETIMEDOUT: not at an end within wait_ms, or
- * the answer to the POST got lost and no task is to be seen. Ownership   The request half of a job
- * belongs to the caller and stays until `done`; the answer half belongs to the job,
- * modelarts_job_clear() frees it. Threads     As net/cloud.h.
+ * Errors      job->err. -EINVAL: an id that cannot be one. -EBUSY: the service is synchronising it
+ *             already. is_success false in an answer of status 200 is a failure: the errno of its
+ *             error_code, else -EIO; so is a task that failed. -ETIMEDOUT: not at an end within
+ *             wait_ms, or the answer to the POST got lost and no task is to be seen.
+ * Ownership   The request half of a job belongs to the caller and stays until `done`. The answer
+ *             half belongs to the job and may be read in `accepted` and from `done` on;
+ *             modelarts_job_clear() frees it.
+ * Threads     As net/cloud.h.
  */
 #ifndef OBSM_NET_MODELARTS_H
 #define OBSM_NET_MODELARTS_H
