@@ -278,7 +278,10 @@ int runtime_write(const char *mountpoint, char **ret_path)
 
 void runtime_remove(const char *path)
 {
-    if (path)
+    CLEANUP_BUF struct buf text = BUF_INIT(PATH_MAX + 64);
+    int pid;
+    if (path && read_file(path, &text) == 0 && sscanf(buf_str(&text), "%d", &pid) == 1 &&
+        pid == (int)getpid())
         (void)unlink(path);
 }
 

@@ -53,7 +53,8 @@ uint64_t process_start(pid_t pid);
 /* Writes the file for the mount at `mountpoint`, served by this process. *ret_path (caller frees)
  * is its path for runtime_remove(). */
 int runtime_write(const char *mountpoint, char **ret_path);
-/* NULL is allowed. */
+/* Only what this process wrote: once its mount has gone, the kernel may have given the number that
+ * the file is named by to the mount of another driver. NULL is allowed. */
 void runtime_remove(const char *path);
 
 /* The process that serves the mount. -ESRCH if it is gone, -ENOENT if no file tells. */
