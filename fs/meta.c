@@ -10,6 +10,7 @@
 #include "fs/crashpoint.h"
 #include "fs/errors.h"
 #include "fs/attrcache.h"
+#include "fs/fetch.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/rootattr.h"
@@ -82,8 +83,33 @@ static void refused(struct fs *fs, struct meta_call *m)
             path);
     errors_add(fs->errors, "attributes", path, &m->call.err);
     inode->meta_error = m->call.err.eno;
-    inode->attr_known = false;
-    inode->seen_ms = 0;
+    if (!carried(inode)) {
+        inode->attr_known = false;
+        inode->seen_ms = 0;
+    }
+}
+
+/* The copy onto itself has the same content under another ETag: what is cached of it stays. */
+static void take_copy(struct inode *inode, const struct meta_call *m)
+{
+    const char *etag = m->call.object.etag;
+    struct fetch_file *fetch = inode->fetch;
+    if (fetch)
+        (void)fetch_file_rekey(fetch, m->key, etag);
+    inode->fetch = NULL;
+    (void)inode_set_version_locked(inode, etag, inode->stored_size, 0);
+    inode->fetch = fetch;
+}
+
+/* What waited for the end of the request. */
+static void resume_content(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    if (!st)
+        return;
+    if (!st->filling)
+        waitlist_finish_locked(fs, &st->filled, 0);
+    publish_step_locked(fs, st);
 }
 
 static void meta_done(struct obs_call *call)
@@ -104,7 +130,7 @@ static void meta_done(struct obs_call *call)
         attrcache_forget_locked(fs, inode);
         inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
         if (call->op == OBS_COPY && call->object.etag[0])
-            (void)inode_set_version_locked(inode, call->object.etag, inode->stored_size, 0);
+            take_copy(inode, m);
         if (inode->meta_gen != m->gen && !carried(inode))
             meta_mark_locked(fs, inode);
     }
@@ -113,6 +139,8 @@ static void meta_done(struct obs_call *call)
     else
         (void)meta_flush_now_locked(fs, inode); /* somebody waits for what came meanwhile */
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    if (!inode->meta_sending)
+        resume_content(fs, inode);
     if (!inode->meta_dirty && !inode->meta_sending)
         publish_attributes_sent_locked(fs, inode);
     CRASH_POINT("meta.taken");
@@ -193,6 +221,8 @@ bool meta_flush_now_locked(struct fs *fs, struct inode *inode)
         return false;
     if (inode_moving_locked(inode))
         return true; /* meta_resume_locked() comes back to it */
+    if (inode->staged && inode->staged->final_request)
+        return true; /* the content is on its way: its end comes back to it */
 
     leave_queue(fs, inode);
     int rc = send_change(fs, inode);

@@ -251,7 +251,7 @@ static void step_multipart(struct fs *fs, struct staged *st)
 void publish_step_locked(struct fs *fs, struct staged *st)
 {
     if (st->state != STAGED_PUBLISHING || st->writing || st->final_request || st->filling ||
-        inode_moving_locked(st->inode))
+        st->inode->meta_sending || inode_moving_locked(st->inode))
         return;
 
     st->publish_gen = st->gen;

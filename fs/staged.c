@@ -291,7 +291,7 @@ int staged_fill_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t 
     uint64_t from, to;
     if (off >= end || !imap_next_gap(&st->have, off, end, &from, &to))
         return 0;
-    if (st->filling)
+    if (st->filling || st->inode->meta_sending) /* which may change the ETag, and comes back here */
         return -EINPROGRESS;
 
     int rc = transfer_fill_locked(fs, st, from, to);
