@@ -206,6 +206,7 @@ static struct cloud_state *state_new(struct cloud *cloud, struct cloud_call *cal
     st->http.give_up_ms = call->give_up_ms > 0 ? call->give_up_ms : cloud->retry_ms;
     st->http.delay_ms = call->delay_ms;
     st->http.answer_max = JSON_BODY_MAX;
+    st->http.fresh = strcmp(call->method, "GET") != 0;
     if (call->body || role == CLOUD_LOGIN)
         st->http.body =
             (struct http_body){.present = true, .size = call->n_body, .read = read_body, .arg = st};

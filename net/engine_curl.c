@@ -262,6 +262,8 @@ static void set_connection(struct attempt *a, const struct engine *engine)
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
     if (engine->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, engine->ca_file);
+    if (call->fresh)
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
     if (call->direct || direct_host(a->request.url.p))
         curl_easy_setopt(easy, CURLOPT_PROXY, "");
 

@@ -143,6 +143,8 @@ struct http_call {
     int64_t stall_ms;   /* an attempt that moves nothing for so long has failed; 0: the engine's */
     int64_t give_up_ms; /* no repetition later than this after the first attempt; 0: engine's */
     bool direct;        /* never through a proxy */
+    bool fresh;         /* on a new connection: on a kept one that turns out dead libcurl sends a
+                           request again by itself, although the server may have executed it */
     int64_t delay_ms;   /* the first attempt begins no earlier than so long after the submission */
 
     /* --- answer --- */
