@@ -99,8 +99,9 @@ struct fs {
     struct staged *staged;  /* every staged file (utlist) */
     struct staged *sending; /* round-robin of those with parts to send (utlist) */
     unsigned aborting;      /* uploads being aborted in the background */
-    unsigned transfers;     /* bulk transfers under way, at most opt->parallel */
-    struct inode *changed;  /* attributes gathered, not sent yet (utlist) */
+    struct abort_call *aborts;
+    unsigned transfers;    /* bulk transfers under way, at most opt->parallel */
+    struct inode *changed; /* attributes gathered, not sent yet (utlist) */
     unsigned changes_sending;
     struct errors *errors;   /* the last failures */
     struct control *control; /* the control tree */

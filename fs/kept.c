@@ -52,11 +52,11 @@ struct kept *kept_find_locked(struct fs *fs, const char *key)
 void kept_drop_locked(struct fs *fs, struct kept *k, bool abort)
 {
     if (abort && k->state.upload_id)
-        transfer_abort_upload_locked(fs, k->state.upload_key, k->state.upload_id);
+        transfer_abort_upload_locked(fs, k->id, k->state.upload_key, k->state.upload_id);
     for (uint32_t i = 0; abort && i < k->state.n_stale; i++)
-        transfer_abort_upload_locked(fs, k->state.stale[i].key, k->state.stale[i].upload_id);
+        transfer_abort_upload_locked(fs, k->id, k->state.stale[i].key, k->state.stale[i].upload_id);
     CRASH_POINT("kept.abort");
-    (void)store_remove(fs->store, k->id);
+    (void)transfer_remove_files_locked(fs, k->id);
     CRASH_POINT("kept.removed");
     DL_DELETE(fs->kept, k);
     state_done(&k->state);

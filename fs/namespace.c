@@ -9,6 +9,7 @@
 
 #include "fs/dir.h"
 #include "fs/names.h"
+#include "fs/note.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/request.h"
@@ -374,6 +375,8 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
     if (rc == 0 && inode->parent == dir && strcmp(inode->name, name) == 0) {
         inode_tombstone_locked(fs, dir, name);
         inode->attr.ctime = clock_real();
+        if (inode->staged) /* somebody has it open */
+            note_abandoned_locked(fs, inode->staged, "removed");
     }
     inode_unpin_locked(fs, inode);
     return rc;

@@ -16,6 +16,7 @@
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/options.h"
+#include "fs/transfer.h"
 #include "net/base/buf.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
@@ -111,8 +112,10 @@ int note_change_locked(struct fs *fs, struct staged *st)
                                   .base_size = based ? inode->stored_size : 0}};
     rc = journal_create(&io_real, store_path(fs->store), st->id, &rec, &st->journal, NULL);
     CRASH_POINT("note.open");
-    if (rc == 0)
+    if (rc == 0) {
         st->had_journal = true;
+        st->based = based;
+    }
     return rc;
 }
 
@@ -179,7 +182,7 @@ static void note_map(struct fs *fs, struct staged *st)
 {
     size_t n;
     const struct imap_range *v = imap_ranges(&st->have, &n);
-    if (st->base_len == 0)
+    if (!st->based)
         return;
     for (size_t i = 0; i == 0 || i < n; i += RECORD_MAP_MAX) {
         size_t count = n - i < RECORD_MAP_MAX ? n - i : RECORD_MAP_MAX;
@@ -193,6 +196,12 @@ static void note_map(struct fs *fs, struct staged *st)
                    .type = RECORD_MAP,
                    .map = {.reset = i == 0, .ranges = {.v = ranges, .n = (uint32_t)count}}});
         free(ranges);
+    }
+    /* What was cut off and grew again, or was skipped: zeros, as the staging file reads. */
+    if (st->base_len < st->size) {
+        struct range rest = {.off = st->base_len, .end = st->size};
+        append(fs, st,
+               &(struct record){.type = RECORD_MAP, .map = {.ranges = {.v = &rest, .n = 1}}});
     }
 }
 
@@ -268,12 +277,26 @@ void note_done_locked(struct fs *fs, struct staged *st)
 {
     char path[PATH_MAX];
     st->sealed = false;
-    if (!st->journal || st->syncs)
+    if (!st->journal)
         return;
+    if (st->syncs) { /* somebody syncs it: from now on it is about what is written next */
+        note_reopened_locked(fs, st);
+        return;
+    }
+    bool aborting = transfer_aborting_locked(fs, st->id);
+    if (aborting) /* it stays until an earlier upload of the file is gone */
+        append(fs, st,
+               &(struct record){
+                   .type = RECORD_DONE,
+                   .done = {.etag = st->inode->etag ? st->inode->etag : "", .upload_id = ""}});
     journal_close(st->journal);
     st->journal = NULL;
     st->journal_failed = false;
     CRASH_POINT("note.stored");
+    if (aborting) {
+        (void)transfer_remove_files_locked(fs, st->id);
+        return;
+    }
     store_journal_path(fs->store, st->id, path);
     if (unlink(path) < 0)
         log_warning(fs->log, "checkpoint", "remove '%s': %s", path, err_text(errno));
@@ -300,13 +323,19 @@ void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err)
                                        .server_s = fs->server_s}});
 }
 
+void note_abandoned_locked(struct fs *fs, struct staged *st, const char *reason)
+{
+    st->sealed = false;
+    append(fs, st, &(struct record){.type = RECORD_ABANDONED, .abandoned = {.reason = reason}});
+}
+
 void note_close_locked(struct fs *fs, struct staged *st)
 {
     journal_close(st->journal);
     st->journal = NULL;
     close(st->fd);
     if (fs->opt->checkpoint && !st->keep)
-        (void)store_remove(fs->store, st->id);
+        (void)transfer_remove_files_locked(fs, st->id);
 }
 
 int note_encode_props(const struct obs_props *props, struct buf *out)

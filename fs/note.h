@@ -50,6 +50,9 @@ void note_interrupted_locked(struct fs *fs, struct staged *st, enum interrupt_ca
                              unsigned signal);
 void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err);
 
+/* Nobody wants it any more: a recovery must not bring it back. */
+void note_abandoned_locked(struct fs *fs, struct staged *st, const char *reason);
+
 /* The staged file goes: closes what is open and removes both files, unless they are kept. */
 void note_close_locked(struct fs *fs, struct staged *st);
 

@@ -109,7 +109,7 @@ void publish_restart(struct fs *fs, struct staged *st, bool abort)
     match_free(st->match);
     st->match = NULL;
     if (abort && st->upload.state != UPLOAD_NONE)
-        transfer_abort_upload_locked(fs, st->upload.key, st->upload.id);
+        transfer_abort_upload_locked(fs, st->id, st->upload.key, st->upload.id);
     free(st->upload.key);
     st->upload = (struct upload){0};
     for (size_t i = 0; i < st->n_parts; i++) {

@@ -158,12 +158,20 @@ static int send_final_attrs(struct fs *fs, const struct journal_state *s)
     return rc;
 }
 
-static void abort_uploads(struct fs *fs, const struct recover_plan *plan)
+static void abort_uploads(struct fs *fs, uint64_t id, const struct recover_plan *plan)
 {
     fs_lock(fs);
     for (uint32_t i = 0; i < plan->n_aborts; i++)
-        transfer_abort_upload_locked(fs, plan->aborts[i].key, plan->aborts[i].upload_id);
+        transfer_abort_upload_locked(fs, id, plan->aborts[i].key, plan->aborts[i].upload_id);
     fs_unlock(fs);
+}
+
+static int remove_files(struct fs *fs, uint64_t id)
+{
+    fs_lock(fs);
+    int rc = transfer_remove_files_locked(fs, id);
+    fs_unlock(fs);
+    return rc;
 }
 
 /* Returns -EAGAIN if it has to be tried again later. */
@@ -174,7 +182,7 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
                k->state.key ? k->state.key : "?", recover_action_name(plan->action),
                recover_why_text(plan->why));
     CRASH_POINT("recovery.decided");
-    abort_uploads(fs, plan);
+    abort_uploads(fs, id, plan);
     CRASH_POINT("recovery.aborted");
     switch (plan->action) {
     case RECOVER_WAIT:
@@ -187,11 +195,11 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
             rc = send_final_attrs(fs, &k->state);
         CRASH_POINT("recovery.attributes");
         if (rc == 0)
-            (void)store_remove(fs->store, id);
+            (void)remove_files(fs, id);
         return rc < 0 ? -EAGAIN : 0;
     case RECOVER_ABORT:
     case RECOVER_DISCARD:
-        return store_remove(fs->store, id);
+        return remove_files(fs, id);
     case RECOVER_KEEP:
     case RECOVER_CONFLICT:
         break;

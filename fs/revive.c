@@ -14,6 +14,7 @@
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/inode.h"
+#include "fs/kept.h"
 #include "fs/names.h"
 #include "fs/note.h"
 #include "fs/options.h"
@@ -163,6 +164,7 @@ static int load_staged(struct fs *fs, struct inode *inode, uint64_t id,
     st->gen = 1;
     st->plan = &fs->plan;
     st->sealed = st->had_journal = true;
+    st->based = s->base_key && s->base_key[0];
     st->acknowledged = state_acknowledged(s);
     imap_init(&st->have);
     for (uint32_t i = 0; i < s->n_parts; i++)
@@ -194,9 +196,10 @@ int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
     fs_lock(fs);
     int rc = find_place(fs, s->key, &inode);
     if (rc == 0 && (inode->staged || inode->is_dir || inode->nwriters)) {
-        log_notice(fs->log, "recovery", "'%s' was written anew: the older content is dropped",
+        /* When the new content is stored, the older one goes, with its upload. */
+        log_notice(fs->log, "recovery", "'%s' is being written anew: the older content waits",
                    s->key);
-        rc = store_remove(fs->store, id);
+        kept_add_locked(fs, id);
         fs_unlock(fs);
         return rc;
     }

@@ -56,7 +56,7 @@ int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct 
 static void forget_upload(struct fs *fs, struct staged *st)
 {
     if (st->upload.state == UPLOAD_ACTIVE && !st->keep)
-        transfer_abort_upload_locked(fs, st->upload.key, st->upload.id);
+        transfer_abort_upload_locked(fs, st->id, st->upload.key, st->upload.id);
     free(st->upload.key);
     st->upload = (struct upload){0};
 }
@@ -95,6 +95,8 @@ void staged_drop_locked(struct fs *fs, struct inode *inode, int result)
 
     inode->staged = NULL;
     st->state = STAGED_DEAD;
+    if (!st->keep)
+        note_abandoned_locked(fs, st, "dropped");
     if (st->in_sending) {
         DL_DELETE2(fs->sending, st, send_prev, send_next);
         st->in_sending = false;

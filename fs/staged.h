@@ -82,6 +82,7 @@ struct staged {
     uint64_t id;             /* of its files in the state directory */
     struct journal *journal; /* NULL: nothing changed yet, or checkpoint=off */
     bool had_journal;        /* the id was used */
+    bool based;              /* the journal says that it changes a stored object */
     bool journal_failed;
     bool sealed;  /* the journal says that the writer is done */
     bool keep;    /* its files stay when it goes (fs/kept.h) */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "checkpoint/store.h"
 #include "fs/crashpoint.h"
 #include "fs/inode.h"
 #include "fs/note.h"
@@ -208,48 +209,99 @@ void transfer_cancel_all_locked(struct fs *fs, struct staged *st)
 struct abort_call {
     struct obs_call call;
     struct fs *fs;
+    uint64_t id; /* of the journal that knows of the upload */
     char *key;
     char *upload_id;
+    bool remove; /* the files of that id go once it has succeeded */
+    struct abort_call *next, *prev;
 };
 
-static void abort_done(struct obs_call *call)
+static void abort_free(struct abort_call *a)
 {
-    struct abort_call *a = call->arg;
-    CRASH_POINT("abort.answer");
-    if (call->err.eno)
-        log_err(a->fs->log, LOG_LEVEL_WARNING, "upload", &call->err,
-                "abort upload %s of '%s' failed, its parts stay on the server", a->upload_id,
-                a->key);
-    fs_lock(a->fs);
-    a->fs->aborting--;
-    if (!publish_busy_locked(a->fs))
-        waitlist_finish_locked(a->fs, &a->fs->idle, 0);
-    fs_unlock(a->fs);
-    obs_call_clear(call);
+    obs_call_clear(&a->call);
     free(a->key);
     free(a->upload_id);
     free(a);
 }
 
-void transfer_abort_upload_locked(struct fs *fs, const char *key, const char *upload_id)
+bool transfer_aborting_locked(const struct fs *fs, uint64_t id)
+{
+    const struct abort_call *a;
+    DL_FOREACH (fs->aborts, a) {
+        if (a->id == id)
+            return true;
+    }
+    return false;
+}
+
+int transfer_remove_files_locked(struct fs *fs, uint64_t id)
+{
+    struct abort_call *a, *last = NULL;
+    DL_FOREACH (fs->aborts, a) {
+        if (a->id == id)
+            last = a;
+    }
+    if (!last)
+        return store_remove(fs->store, id);
+    last->remove = true;
+    return 0;
+}
+
+/* The abort has succeeded, or failed: what becomes of the files that know of it. */
+static void abort_settle(struct fs *fs, const struct abort_call *a, bool failed)
+{
+    struct abort_call *other;
+    if (!a->remove)
+        return;
+    DL_FOREACH (fs->aborts, other) {
+        if (other->id == a->id) { /* the last one of them decides */
+            other->remove = !failed;
+            return;
+        }
+    }
+    if (!failed)
+        (void)store_remove(fs->store, a->id);
+}
+
+static void abort_done(struct obs_call *call)
+{
+    struct abort_call *a = call->arg;
+    struct fs *fs = a->fs;
+    bool failed = call->err.eno && call->err.eno != -ENOENT;
+    CRASH_POINT("abort.answer");
+    if (failed)
+        log_err(fs->log, LOG_LEVEL_WARNING, "upload", &call->err,
+                "abort upload %s of '%s' failed, its parts stay on the server", a->upload_id,
+                a->key);
+    fs_lock(fs);
+    DL_DELETE(fs->aborts, a);
+    fs->aborting--;
+    abort_settle(fs, a, failed);
+    if (!publish_busy_locked(fs))
+        waitlist_finish_locked(fs, &fs->idle, 0);
+    fs_unlock(fs);
+    abort_free(a);
+}
+
+void transfer_abort_upload_locked(struct fs *fs, uint64_t id, const char *key,
+                                  const char *upload_id)
 {
     struct abort_call *a = calloc(1, sizeof(*a));
     if (a) {
         a->fs = fs;
+        a->id = id;
         a->key = strdup(key);
         a->upload_id = strdup(upload_id);
     }
     if (!a || !a->key || !a->upload_id) {
         log_warning(fs->log, "upload", "abort upload %s: out of memory, its parts stay", upload_id);
-        if (a) {
-            free(a->key);
-            free(a->upload_id);
-            free(a);
-        }
+        if (a)
+            abort_free(a);
         return;
     }
     a->call = (struct obs_call){
         .op = OBS_MP_ABORT, .key = a->key, .upload_id = a->upload_id, .done = abort_done, .arg = a};
+    DL_APPEND(fs->aborts, a);
     fs->aborting++;
     CRASH_POINT("abort.send");
     obs_submit(fs->obs, &a->call);

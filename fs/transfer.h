@@ -60,8 +60,17 @@ int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64
 
 void transfer_cancel_all_locked(struct fs *fs, struct staged *st);
 
-/* Aborts an upload that nobody wants any more, in the background. */
-void transfer_abort_upload_locked(struct fs *fs, const char *key, const char *upload_id);
+/* Aborts an upload that nobody wants any more, in the background. `id`: the journal that knows of
+ * it, which has to stay until the answer is there. */
+void transfer_abort_upload_locked(struct fs *fs, uint64_t id, const char *key,
+                                  const char *upload_id);
+
+/* True if the journal of that id is still needed for an abort that is under way. */
+bool transfer_aborting_locked(const struct fs *fs, uint64_t id);
+
+/* Removes the journal and the staging file of that id: now, or when its last abort was answered. If
+ * one fails they stay, and the next mount tries again. 0, -errno of the disk. */
+int transfer_remove_files_locked(struct fs *fs, uint64_t id);
 
 /* Implemented by publish.c: takes the answer. The transfer is freed by the caller afterwards. */
 void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t);
