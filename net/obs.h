@@ -148,8 +148,8 @@ struct obs_call {
     enum obs_op op;
     const char *key;
     const struct obs_props *props; /* with any operation, such as a customer's key with GET */
-    const char *if_match;   /* ETag without quotes, or NULL */
-    const char *source_key; /* of a copy, in the same bucket */
+    const char *if_match;          /* ETag without quotes, or NULL */
+    const char *source_key;        /* of a copy, in the same bucket */
     uint64_t offset;
     uint64_t length;
     bool replace;
