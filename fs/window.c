@@ -4,7 +4,13 @@
 
 #include <string.h>
 
-enum { GROW_FAST_FROM = 1 << 20, START_READS = 4, PROOF_READS = 3 };
+enum {
+    GROW_FAST_FROM = 512 << 10,
+    GROW_FAST = 16,
+    LAST_PIECES = 2 << 20,
+    START_READS = 4,
+    PROOF_READS = 3,
+};
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -117,18 +123,23 @@ void window_starved(struct window *w, const struct window_limits *limits)
 
     if (!r || r->reads < 2 || !proven(w, r))
         return;
-    uint64_t n = length(r) * (length(r) < GROW_FAST_FROM ? 2 : 4);
+    uint64_t n = length(r) * (length(r) < GROW_FAST_FROM ? 2 : GROW_FAST);
     r->window = max_u64(r->window, n);
     r->window = min_u64(r->window, limits->share);
 }
 
-static uint64_t chunk(const struct window_run *r, const struct window_limits *limits)
+/* Powers of two and one step between them: few sizes, so that buffers are used again. Towards the
+ * end of the file the pieces get smaller, so that all GETs end at about the same time. */
+static uint64_t chunk(const struct window_run *r, const struct window_limits *limits, uint64_t from)
 {
     uint64_t n = limits->chunk_min;
-    uint64_t want = min_u64(r->window / limits->parallel, limits->chunk_max);
+    uint64_t last = max_u64((limits->size - from) / limits->parallel, LAST_PIECES);
+    uint64_t want = min_u64(min_u64(r->window / limits->parallel, limits->chunk_max), last);
 
     while (n * 2 <= want)
         n *= 2;
+    if (n + n / 2 <= want)
+        n += n / 2;
     return min_u64(n, limits->chunk_max);
 }
 
@@ -144,7 +155,7 @@ uint64_t window_demand(const struct window *w, const struct window_limits *limit
         if (r->reads == 1 || (from_start(w, r) && off + n <= limits->first))
             want = max_u64(n, limits->first > off ? limits->first - off : 0);
         else if (r->window >= limits->chunk_min)
-            want = max_u64(n, chunk(r, limits));
+            want = max_u64(n, chunk(r, limits, off));
     }
     return min_u64(want, limits->size - off);
 }
@@ -162,7 +173,7 @@ bool window_next(const struct window *w, const struct window_limits *limits, uin
     if (from >= until)
         return false;
     /* Whole pieces only, so that a window that moves on by a page does not ask for a page. */
-    uint64_t n = min_u64(chunk(r, limits), limits->size - from);
+    uint64_t n = min_u64(chunk(r, limits, from), limits->size - from);
     if (until - from < n)
         return false;
     *ret_off = from;

@@ -2,20 +2,28 @@
 /* window - which bytes of a file to ask for before they are read
  *
  * Role        Looks at the offsets of the reads of one handle and decides how much to fetch:
- * exactly what was asked while the reads are random, ever larger pieces ever further ahead while
- * they go in order. Pure: no lock, no clock, no I/O; the caller knows what is cached already and
- * does the requests. Runs        A handle may be read in order at several places at once, and the
- * kernel sends the reads of one reader in parallel, so that they arrive a little out of order. So
- * the last few runs are kept. A read that touches the end of a run lengthens it, a read that
- * touches the start of a young one as well; a run that is proven may also be missed by as much as
- * it is long, at most WINDOW_SLACK. Two runs that meet become one. Proof       A run counts as "in
- * order" from its third read, or from the first one if the handle's first reads begin at offset 0.
- * Random reads that touch each other by chance hence cost nothing. Growth      Only a reader that
- * had to wait gets a larger window: twice the length of the run, four times from 1 MiB on, at most
- * `share`. The window is requested in pieces of which `parallel` fill it, within chunk_min to
- * chunk_max: a short run has many small requests under way, a long one many large ones. Invariants
- * start <= end; all results lie within the file; what window_next() returns begins at or after the
- * end of the run and ends at most `window` after it.
+ *             exactly what was asked while the reads are random, ever larger pieces ever further
+ *             ahead while they go in order. Pure: no lock, no clock, no I/O; the caller knows what
+ *             is cached already and does the requests.
+ *
+ * Runs        A handle may be read in order at several places at once, and the kernel sends the
+ *             reads of one reader in parallel, so that they arrive a little out of order. So the
+ *             last few runs are kept. A read that touches the end of a run lengthens it, a read
+ *             that touches the start of a young one as well; a run that is proven may also be
+ *             missed by as much as it is long, at most WINDOW_SLACK. Two runs that meet become one.
+ *
+ * Proof       A run counts as "in order" from its third read, or from the first one if the handle's
+ *             first reads begin at offset 0. Random reads that touch each other by chance hence
+ *             cost nothing.
+ *
+ * Growth      Only a reader that had to wait gets a larger window: twice the length of the run,
+ *             sixteen times from 512 KiB on, at most `share`. The window is requested in pieces of
+ *             which `parallel` fill it, within chunk_min to chunk_max: a short run has many small
+ *             requests under way, a long one many large ones, which get smaller again towards the
+ *             end of the file.
+ *
+ * Invariants  start <= end; all results lie within the file; what window_next() returns begins at
+ *             or after the end of the run and ends at most `window` after it.
  */
 #ifndef OBSM_FS_WINDOW_H
 #define OBSM_FS_WINDOW_H

@@ -119,7 +119,9 @@ class Write(Row):
 
     def run(self, who, driver_class):
         if who == "raw":
-            return self.raw("put", "big", self.size, machine.PART)
+            sample = self.raw("put", "big", self.size, machine.PART)
+            self.remove("big")
+            return sample
         copy = ["dd", f"if={self.source}", "bs=1M", "status=none"]
         if driver_class is Floor:
             Floor.backing = self.lab.fresh("backing")
