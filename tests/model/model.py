@@ -78,7 +78,7 @@ class Model:
         self.seed = int(os.environ.get("OBSM_SEED", 0)) or random.SystemRandom().randrange(1, 1 << 32)
         self.rng = random.Random(self.seed)
         self.number = 0
-        self.log = collections.deque(maxlen=60)
+        self.log = collections.deque(maxlen=200)
         self.handles = []
         self.mtimes = {}   # inode of the local side: mtime of the mount's side, as last seen
         self.started = 0.0
@@ -114,20 +114,21 @@ class Model:
     def path(self, want=lambda mode: True):
         """An existing one; now and then one that may not exist."""
         there = self.tree(want)
-        if not there or self.rng.random() < 0.03:
-            return self.free_path()
-        return self.rng.choice(there)
+        if there and self.rng.random() >= 0.03:
+            return self.rng.choice(there)
+        while True:
+            path = self.free_path()
+            if path in there or not self.ino(path):  # a fifo would block
+                return path
 
     def both(self, function, *arguments):
         """function(root, ...) on both sides: equal results, or equal errors."""
-        self.started = time.time()
         results = [outcome(function, root, *arguments) for root in self.roots]
         if results[0] != results[1]:
             raise Mismatch(f"the mount says {short(results[0])}, expected {short(results[1])}")
         return results[0]
 
     def both_fds(self, handle, function, *arguments):
-        self.started = time.time()
         results = [outcome(function, fd, *arguments) for fd in handle.fds]
         if results[0] != results[1]:
             raise Mismatch(f"the mount says {short(results[0])}, expected {short(results[1])}"
@@ -188,8 +189,13 @@ class Model:
         if mount != local:
             raise Mismatch(f"{path!r}: {what} {difference(mount, local)}")
 
+    def target(self, path):
+        """Where a symbolic link ends: what was done to the link may have been done there."""
+        real = os.path.realpath(os.path.join(self.roots[1], path))
+        below = os.path.relpath(real, os.path.realpath(self.roots[1]))
+        return path if below.startswith("..") else below
+
     def compare_handle(self, handle):
-        self.started = self.started or time.time()
         mount, local = (os.fstat(fd) for fd in handle.fds)
         self.compare_stats("handle of " + handle.path, mount, local, named=local.st_nlink > 0)
         if handle.flags & os.O_ACCMODE != os.O_WRONLY:
@@ -216,15 +222,15 @@ class Model:
             return 0
 
     def open_both(self, path, flags, mode):
-        self.started = time.time()
         results = [outcome(os.open, os.path.join(root, path), flags, mode) for root in self.roots]
         if results[0][0] != results[1][0] or results[0][0] == "error" and results[0] != results[1]:
             raise Mismatch(f"open: {results[0]}, expected {results[1]}")
         if results[0][0] == "error":
             return None
         handle = Handle([results[0][1], results[1][1]], flags, path)
-        if flags & os.O_TRUNC or os.fstat(handle.fds[1]).st_size == 0 and flags & os.O_CREAT:
-            self.wrote(os.fstat(handle.fds[1]))
+        made = os.fstat(handle.fds[1])
+        if stat.S_ISREG(made.st_mode) and (flags & os.O_TRUNC or flags & os.O_CREAT and not made.st_size):
+            self.wrote(made)
         return handle
 
     def close_both(self, handle):
@@ -262,10 +268,11 @@ class Model:
             return
         data = content(self.rng.randrange(1 << 30), size)
         if handle.flags & os.O_APPEND:
-            self.both_fds(handle, os.write, data)
+            result = self.both_fds(handle, os.write, data)
         else:
-            self.both_fds(handle, os.pwrite, data, offset)
-        self.wrote(os.fstat(handle.fds[1]))
+            result = self.both_fds(handle, os.pwrite, data, offset)
+        if result[0] == "ok":
+            self.wrote(os.fstat(handle.fds[1]))
 
     def op_write(self):
         path = self.path(stat.S_ISREG)
@@ -388,7 +395,7 @@ class Model:
         return [path, os.path.dirname(path)]
 
     def op_symlink(self):
-        path, target = self.free_path(), self.rng.choice(["a", "../b", "/nowhere/ü", "x" * 1000])
+        path, target = self.free_path(), self.rng.choice(["a", "b", "./c", "/nowhere/ü", "x" * 1000])
         self.note("symlink", repr(path), target[:20])
         if self.both(lambda root: os.symlink(target, os.path.join(root, path)))[0] == "ok":
             self.wrote(os.lstat(os.path.join(self.roots[1], path)))
@@ -545,6 +552,8 @@ class Model:
             self.started = time.time()
             for path in operation():
                 self.compare(path)
+                if os.path.islink(os.path.join(self.roots[1], path)):
+                    self.compare(self.target(path))
             if self.number % 100 == 0:
                 self.compare_trees()
             if self.options.remount and self.number % self.options.remount == 0:

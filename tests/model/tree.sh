@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # tree.sh - random operations on the mount and on a local directory side by side (model.py).
 #
-#   tests/model/tree.sh CASE [obs|s3]    OBSM_SEED repeats a run, OBSM_OPS sets the number of operations
+#   tests/model/tree.sh CASE [obs|s3]    OBSM_SEED repeats a run, OBSM_OPS sets the number of operations,
+#   OBSM_LOGS=DIR keeps the logs of a failure
 
-limit=170 # seconds
+# seconds, below the time that ctest gives
+case ${1:-} in
+*_long) CASE_LIMIT=3580 options=log_level=notice, ;;
+*) CASE_LIMIT=170 options= ;;
+esac
 
 model() { # OPS [OPTION]...
     local ops=$1 line
     shift
     mkdir "$T/local"
-    coproc MODEL { OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys run_limited "$limit" \
+    coproc MODEL { OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys run_limited "$CASE_LIMIT" \
         python3 -B "$top/tests/model/model.py" -n "${OBSM_OPS:-$ops}" "$@" "$M" "$T/local" 2>"$T/model.out"; }
     local pid=$MODEL_PID to=${MODEL[1]} from=${MODEL[0]}
     while read -r line <&"$from"; do
@@ -21,13 +26,17 @@ model() { # OPS [OPTION]...
         esac
         echo done >&"$to"
     done
-    wait "$pid" || { cat "$T/model.out" >&2; fail "model"; }
+    wait "$pid" || {
+        cat "$T/model.out" >&2
+        [ -z "${OBSM_LOGS:-}" ] || cp "$T"/*.log "$OBSM_LOGS"
+        fail "model"
+    }
     cat "$T/model.out"
 }
 
 mounted() {
     [ "$dialect" = s3 ] || part_size=102400
-    options=meta_ttl=200ms,open_ttl=0,hold_max=1s
+    options=${options}meta_ttl=200ms,open_ttl=0,hold_max=1s
     service_start
     mounted_with "$options"
 }
@@ -38,7 +47,6 @@ tx_random() { # timeout=180
 }
 
 tx_random_long() { # long timeout=3600
-    limit=3590
     mounted
     model 100000 -r 5000
 }
