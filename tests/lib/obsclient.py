@@ -11,6 +11,7 @@
   obsclient.py fill PREFIX COUNT [SIZE]          PREFIX00000, PREFIX00001, .. many at a time
   obsclient.py uploads                           "KEY<tab>UPLOAD-ID" of each unfinished upload
   obsclient.py requests [OP]...                  how many of these operations (none: of all)
+  obsclient.py bytes OP                          how many bytes these answers had
   obsclient.py signatures KIND                   how many requests were signed so (obs, v2, v4, ..)
   obsclient.py log [OP]                          "OP<tab>KEY<tab>STATUS<tab>BYTES-IN" a request
   obsclient.py reset | faults JSON | credentials JSON
@@ -202,6 +203,9 @@ def main(command, *arguments):
         fill(client, *arguments)
     elif command == "requests":
         requests(port, arguments)
+    elif command == "bytes":
+        op = admin(port, "GET", "/-/requests")["operations"].get(arguments[0], {})
+        print(op.get("bytes_out", 0))
     elif command == "signatures":
         print(admin(port, "GET", "/-/requests")["signatures"][arguments[0]])
     elif command == "log":
