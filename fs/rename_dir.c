@@ -151,33 +151,61 @@ static int copy_tree(struct fs *fs, struct tree *t, struct intr *intr)
     return request_batch_locked(fs, &batch, intr);
 }
 
-/* Deletes the old keys, or, after a failure, the copies that were made. */
+/* XML 1.0, in which a batch is named, has no control characters. */
+static bool fits_xml(const char *key)
+{
+    for (; *key; key++) {
+        if ((unsigned char)*key < 0x20)
+            return false;
+    }
+    return true;
+}
+
+static int delete_one(struct fs *fs, const char *key)
+{
+    struct obs_call call = {.op = OBS_DELETE, .key = key};
+    int rc = request_run_locked(fs, &call, NULL, "rename");
+    obs_call_clear(&call);
+    return rc;
+}
+
+static int delete_batch(struct fs *fs, const char *const *keys, size_t n)
+{
+    struct obs_call call = {.op = OBS_DELETE_BATCH, .keys = keys, .n_keys = n};
+    int rc = request_run_locked(fs, &call, NULL, "rename");
+    if (rc == 0 && call.list.n > 0) {
+        log_error(fs->log, "rename", "'%s' and %zu more are not deleted: %s", call.list.v[0].key,
+                  call.list.n - 1, call.list.v[0].message);
+        rc = -EIO;
+    }
+    obs_call_clear(&call);
+    return rc;
+}
+
+/* Deletes the old keys, or, after a failure, the copies that were made. Goes on after a failure. */
 static int delete_tree(struct fs *fs, struct tree *t, bool copies)
 {
     const char *keys[BATCH];
+    size_t n = 0;
     int result = 0;
-    for (size_t i = 0; i < t->n;) {
-        size_t n = 0;
-        for (; i < t->n && n < BATCH; i++) {
-            if (!copies)
-                keys[n++] = t->v[i].key;
-            else if (t->v[i].new_etag)
-                keys[n++] = t->v[i].new_key;
-        }
-        if (n == 0)
+    for (size_t i = 0; i < t->n; i++) {
+        const char *key = copies ? t->v[i].new_key : t->v[i].key;
+        int rc = 0;
+        if (copies && !t->v[i].new_etag)
             continue;
-        struct obs_call call = {.op = OBS_DELETE_BATCH, .keys = keys, .n_keys = n};
-        int rc = request_run_locked(fs, &call, NULL, "rename");
-        if (rc == 0 && call.list.n > 0) {
-            log_error(fs->log, "rename", "'%s' and %zu more are not deleted: %s",
-                      call.list.v[0].key, call.list.n - 1, call.list.v[0].message);
-            rc = -EIO;
+        if (!fits_xml(key))
+            rc = delete_one(fs, key);
+        else
+            keys[n++] = key;
+        if (n == BATCH) {
+            rc = delete_batch(fs, keys, n);
+            n = 0;
         }
-        obs_call_clear(&call);
         if (result == 0)
             result = rc;
     }
-    return result;
+    int rc = n ? delete_batch(fs, keys, n) : 0;
+    return result ? result : rc;
 }
 
 /* An inode below `dir` whose changed attributes are being sent, or NULL. */
