@@ -213,10 +213,11 @@ int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct
     bool asked = false;
     for (unsigned tries = 0; tries < 8; tries++) {
         struct inode *inode = inode_child_locked(dir, name);
-        bool known = asked || dir_listed_locked(fs, dir) ||
-                     (inode && is_fresh(fs, inode, clock_ms()));
+        bool known =
+            asked || dir_listed_locked(fs, dir) || (inode && is_fresh(fs, inode, clock_ms()));
         int rc;
-        if (tries == 0 && inode && !is_ours(inode) && inode->attr_ms + fs->opt->index_ttl < clock_ms())
+        if (tries == 0 && inode && !is_ours(inode) &&
+            inode->attr_ms + fs->opt->index_ttl < clock_ms())
             inode->attr_known = false; /* changed attributes need not show in a listing */
         if (!known) {
             rc = ask_for_name(fs, dir, name, intr);
