@@ -1,7 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The readers of JSON answers.
+// The readers of JSON answers, and of a user's own request.
+#include <string.h>
+
+#include "net/dli.h"
 #include "net/json.h"
 #include "tests/fuzz/fuzz.h"
+
+/* What is read and then has only addresses for paths makes a body that is read alike. */
+static void check_upload(const uint8_t *data, size_t size)
+{
+    struct dli_upload u, again = {0};
+    struct err err;
+    struct buf body = BUF_INIT(DLI_BODY_MAX);
+
+    if (dli_upload_parse((const char *)data, size, DLI_JAR, "g", &u, &err) < 0)
+        return;
+    FUZZ_CHECK(u.n_paths > 0 && strcmp(u.group, "g") == 0);
+    if (dli_upload_body(&u, &body, &err) == 0) {
+        FUZZ_CHECK(dli_upload_parse(body.p, body.n, u.kind, "g", &again, &err) == 0);
+        FUZZ_CHECK(again.n_paths == u.n_paths && again.is_async == u.is_async);
+        FUZZ_CHECK(strcmp(dli_upload_path(&again), dli_upload_path(&u)) == 0);
+    }
+    dli_upload_clear(&again);
+    dli_upload_clear(&u);
+    buf_done(&body);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,5 +59,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(cred.ak[0] && cred.sk[0] && cred.token[0]);
         fuzz_check_line(cred.token);
     }
+    struct token_answer token;
+    if (json_parse_token(data, size, &token, &err) == 0)
+        fuzz_check_line(token.project.id);
+    if (json_parse_refusal(data, size, &e))
+        fuzz_check_line(e.msg);
+    check_upload(data, size);
     return 0;
 }
