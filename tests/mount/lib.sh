@@ -71,6 +71,7 @@ watch() { # SECONDS
 }
 
 leave() {
+    driver=$(driver_pid "$M")
     check "the driver is alive" kill -0 "$driver"
     check "umount" umnt "$M"
     wait_gone "$driver" 10 || fail "the driver is there after umount"
