@@ -19,11 +19,13 @@
 #include "fs/meta.h"
 #include "fs/mime.h"
 #include "fs/mount.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
 #include "fs/rootattr.h"
 #include "fs/staged.h"
+#include "fs/state.h"
 #include "fs/timer.h"
 #include "fs/worker.h"
 #include "net/base/clock.h"
@@ -81,6 +83,7 @@ static int probe(struct fs *fs, struct err *err)
                             .urgent = true,
                             .give_up_ms = PROBE_MS};
     int rc = obs_run(fs->obs, &call, NULL);
+    fs->server_s = call.server_time;
     if (rc < 0) {
         *err = call.err;
         err_prefix(err, "bucket '%s' at %s", fs->opt->bucket, fs->opt->endpoint);
@@ -182,6 +185,8 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
         rc = probe(fs, err);
     if (rc == 0)
         rc = open_state(fs, err);
+    if (rc == 0)
+        rc = state_begin(fs, err);
     if (rc == 0 && rootattr_is_local(fs))
         rootattr_load(fs);
     else if (rc == 0)
@@ -199,6 +204,8 @@ int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
     int rc = timer_start(fs);
     if (rc == 0)
         rc = worker_start(fs);
+    if (rc == 0)
+        rc = notify_start(fs, se);
     if (rc == 0 && fs->opt->checkpoint && !fs->opt->ro)
         recovery_start(fs);
     return rc < 0 ? err_set(err, rc, "cannot start a thread: %s", err_text(rc)) : 0;
@@ -251,6 +258,7 @@ void fs_stop(struct fs *fs, int64_t limit_ms)
     file_forget_all_locked(fs);
     fs_unlock(fs);
     worker_stop(fs);
+    notify_stop(fs);
     engine_stop(fs->engine, ABORT_MS);
 
     /* The engine's threads end while the session still is: they may own pipes of it. */
@@ -272,6 +280,7 @@ void fs_free(struct fs *fs)
     mime_free(fs->mime);
     plan_done(&fs->plan);
     index_close(fs->index);
+    state_end(fs);
     store_close(fs->store);
     free(fs->prefix);
     pthread_cond_destroy(&fs->job_wake);

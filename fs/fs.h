@@ -47,6 +47,7 @@ struct index;
 struct inode;
 struct log;
 struct mime;
+struct notifier;
 struct obs;
 struct op;
 struct options;
@@ -93,6 +94,7 @@ struct fs {
     struct inode *inodes; /* all of them, with a name or without (utlist) */
     size_t n_inodes;
     struct waitlist ready;  /* finished; their call-backs are due at the next fs_unlock() */
+    struct notifier *notifier;    /* fs/notify.h */
     struct op *ops;         /* operations that may be waiting (utlist) */
     bool leaving;           /* they end */
     struct handle *handles; /* every open one (utlist) */

@@ -13,6 +13,7 @@
 #include "fs/listing.h"
 #include "fs/meta.h"
 #include "fs/names.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/staged.h"
 #include "net/base/clock.h"
@@ -186,6 +187,7 @@ void inode_lose_content_locked(struct fs *fs, struct inode *inode)
     if (!inode->parent)
         return;
     inode->parent->list_start_ms = 0;
+    notify_entry_locked(fs, inode->parent, inode->name);
     inode_detach_locked(fs, inode);
 }
 

@@ -11,6 +11,7 @@
 #include "fs/errors.h"
 #include "fs/attrcache.h"
 #include "fs/fetch.h"
+#include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/rootattr.h"
@@ -83,6 +84,7 @@ static void refused(struct fs *fs, struct meta_call *m)
             path);
     errors_add(fs->errors, "attributes", path, &m->call.err);
     inode->meta_error = m->call.err.eno;
+    notify_attr_locked(fs, inode);
     if (!carried(inode)) {
         inode->attr_known = false;
         inode->seen_ms = 0;
@@ -134,7 +136,7 @@ static void meta_done(struct obs_call *call)
         if (inode->meta_gen != m->gen && !carried(inode))
             meta_mark_locked(fs, inode);
     }
-    if (!inode->meta_dirty || call->err.eno)
+    if (!inode->meta_dirty || (call->err.eno && !fs->stopping))
         waitlist_finish_locked(fs, &inode->meta_waiters, call->err.eno);
     else
         (void)meta_flush_now_locked(fs, inode); /* somebody waits for what came meanwhile */

@@ -21,11 +21,23 @@ static void reply_attr(struct op *op, struct inode *inode)
     fuse_reply_attr(op->req, &st, timeout);
 }
 
+/* An inode that has lost its name and is not open: the kernel is to look the name up again. */
+static bool lost(const struct inode *inode)
+{
+    return !inode->parent && !inode->is_root && !inode->nopen;
+}
+
+/* Its attributes, whatever their age. */
+static int any_attr(struct op *op, struct inode *inode)
+{
+    return lost(inode) ? -ESTALE : dir_attr_locked(op->fs, inode, INT64_MAX / 2, &op->intr);
+}
+
 /* The attributes of an open or looked-up inode; older than meta_ttl: the service is asked. */
 static int fresh_attr(struct op *op, struct inode *inode)
 {
-    if (!inode->parent && !inode->is_root && !inode->nopen)
-        return -ESTALE; /* it has lost its name: the kernel looks it up again */
+    if (lost(inode))
+        return -ESTALE;
     if (inode->attr_known && (!inode->parent || dir_listed_locked(op->fs, inode->parent)))
         return 0;
     int rc = dir_attr_locked(op->fs, inode, op->fs->opt->meta_ttl, &op->intr);
@@ -55,6 +67,17 @@ static void set_times(struct inode *inode, const struct stat *attr, int to_set)
         inode->times_set = true;
 }
 
+/* attr=sync: who changes waits for the service, and is the one who is told. */
+static int sync_change(struct op *op, struct inode *inode)
+{
+    if (op->fs->opt->attr != OPTION_ATTR_SYNC)
+        return 0;
+    int rc = meta_flush_wait_locked(op->fs, inode, &op->intr);
+    if (rc < 0 && rc != -EINTR)
+        inode->meta_error = 0;
+    return rc;
+}
+
 static int set_attributes(struct op *op, struct inode *inode, const struct stat *attr, int to_set)
 {
     const int owner_mode = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
@@ -66,7 +89,7 @@ static int set_attributes(struct op *op, struct inode *inode, const struct stat 
         inode->meta_error = 0;
         return eno;
     }
-    int rc = dir_attr_locked(op->fs, inode, INT64_MAX / 2, &op->intr);
+    int rc = any_attr(op, inode);
     if (rc < 0)
         return rc;
     if (to_set & FUSE_SET_ATTR_MODE)
@@ -78,8 +101,7 @@ static int set_attributes(struct op *op, struct inode *inode, const struct stat 
     set_times(inode, attr, to_set);
     inode->attr.ctime = to_set & FUSE_SET_ATTR_CTIME ? attr->st_ctim : clock_real();
     meta_changed_locked(op->fs, inode);
-    return op->fs->opt->attr == OPTION_ATTR_SYNC ? meta_flush_wait_locked(op->fs, inode, &op->intr)
-                                                 : 0;
+    return sync_change(op, inode);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -89,7 +111,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     op_begin(&op, req);
     struct inode *inode = op_inode(op.fs, ino);
     struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
-    int rc = dir_attr_locked(op.fs, inode, INT64_MAX / 2, &op.intr);
+    int rc = any_attr(&op, inode);
     if (rc == 0 && (to_set & FUSE_SET_ATTR_SIZE))
         rc = file_truncate_locked(op.fs, inode, h && h->writable ? h : NULL,
                                   (uint64_t)attr->st_size, &op.intr);
@@ -117,7 +139,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
     }
     op_begin(&op, req);
     struct inode *inode = op_inode(op.fs, ino);
-    ssize_t n = dir_attr_locked(op.fs, inode, INT64_MAX / 2, &op.intr);
+    ssize_t n = any_attr(&op, inode);
     if (n == 0)
         n = xattr_set_get(&inode->xattrs, name, size ? value : NULL,
                           size < sizeof(value) ? size : sizeof(value));
@@ -136,7 +158,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
     char names[2 * XATTR_WIRE_MAX];
     op_begin(&op, req);
     struct inode *inode = op_inode(op.fs, ino);
-    ssize_t n = dir_attr_locked(op.fs, inode, INT64_MAX / 2, &op.intr);
+    ssize_t n = any_attr(&op, inode);
     if (n == 0)
         n = xattr_set_list(&inode->xattrs, size ? names : NULL,
                            size < sizeof(names) ? size : sizeof(names));
@@ -166,8 +188,7 @@ static int xattr_changed(struct op *op, struct inode *inode, struct xattr_set *b
     inode->xattrs_stored = true;
     inode->attr.ctime = clock_real();
     meta_changed_locked(op->fs, inode);
-    return op->fs->opt->attr == OPTION_ATTR_SYNC ? meta_flush_wait_locked(op->fs, inode, &op->intr)
-                                                 : 0;
+    return sync_change(op, inode);
 }
 
 static void change_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
@@ -181,7 +202,7 @@ static void change_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, const
     op_begin(&op, req);
     struct inode *inode = op_inode(op.fs, ino);
     struct xattr_set before = {0};
-    int rc = dir_attr_locked(op.fs, inode, INT64_MAX / 2, &op.intr);
+    int rc = any_attr(&op, inode);
     if (rc == 0)
         rc = xattr_set_copy(&before, &inode->xattrs);
     if (rc == 0) {

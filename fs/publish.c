@@ -438,7 +438,7 @@ bool publish_busy_locked(const struct fs *fs)
     DL_FOREACH (fs->staged, st) {
         if (st->state != STAGED_OPEN || st->inflight)
             return true;
-        if (staged_dirty(st) && !st->inode->nwriters && !st->interrupted && !st->gave_up)
+        if (staged_dirty(st) && st->inode->parent && !st->inode->nwriters && !st->interrupted && !st->gave_up)
             return true;
     }
     return false;

@@ -72,8 +72,7 @@ void publish_failed(struct fs *fs, struct staged *st, const struct err *err)
     waitlist_finish_locked(fs, &st->published, err->eno);
     waitlist_finish_locked(fs, &st->writable, 0);
     waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
-    if (st->inode->meta_dirty)
-        timer_wake_locked(fs, clock_ms());
+    (void)meta_flush_now_locked(fs, st->inode); /* attributes that waited for the content's end */
     if (st->acknowledged)
         publish_retry_locked(fs, st);
     else if (!st->inode->nwriters)

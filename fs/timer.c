@@ -7,6 +7,7 @@
 #include "checkpoint/index.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
+#include "fs/kept.h"
 #include "fs/meta.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
@@ -32,6 +33,7 @@ static void *run(void *arg)
         next = min64(next, recovery_run_locked(fs, now));
         if (now >= shrink_ms) {
             inode_shrink_locked(fs, fs->root);
+            kept_expire_locked(fs);
             shrink_ms = now + SHRINK_MS;
         }
         next = min64(next, shrink_ms);
