@@ -11,7 +11,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "fs/control_service.h"
 #include "fs/control_text.h"
+#include "fs/control_uploads.h"
 #include "fs/errors.h"
 #include "fs/names.h"
 #include "fs/options.h"
@@ -299,6 +301,10 @@ static int take_snapshot(struct fs *fs, struct control_handle *h)
         return options_dump(fs->opt, out);
     case CONTROL_STATS:
         return stats_dump_locked(fs, out);
+    case CONTROL_UPLOADS:
+        return uploads_text_locked(fs, out);
+    case CONTROL_UPLOADS_JSON:
+        return uploads_json_locked(fs, out);
     case CONTROL_ERRORS:
         return errors_dump(fs->errors, out);
     case CONTROL_CTL:
@@ -368,8 +374,10 @@ static int execute(struct fs *fs, struct control_handle *h, struct buf *text, st
         rc = err_set(&err, -EINVAL, "a command cannot contain a NUL byte");
     else if (h->node->kind == CONTROL_CTL)
         rc = control_ctl_locked(fs, text->p, intr, &err);
+    else if (h->node->kind < CONTROL_ANNOTATION)
+        rc = control_dli_locked(fs, h, text, intr, &err);
     else
-        rc = err_set(&err, -EACCES, "nothing can be written here");
+        rc = control_modelarts_locked(fs, h, text, intr, &err);
     if (rc < 0 && rc != -EINTR)
         note_failure(fs, h, &err);
     if (h->readable)

@@ -77,7 +77,6 @@ struct control_handle {
 };
 
 struct control;
-struct cloud;
 
 int control_new(struct fs *fs, struct control **ret);
 void control_free(struct control *control);

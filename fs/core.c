@@ -30,6 +30,7 @@
 #include "fs/worker.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
+#include "net/cloud.h"
 #include "net/cred.h"
 #include "net/engine.h"
 #include "net/obs.h"
@@ -39,6 +40,25 @@ enum { PROBE_MS = 5000 };
 
 /* At the end, uploads that nobody will resume are aborted; so long at most. */
 enum { ABORT_MS = 3000 };
+
+/* DLI and ModelArts: what is missing for them shows when they are used. */
+static int make_cloud(struct fs *fs, struct err *err)
+{
+    const struct options *opt = fs->opt;
+    const struct cloud_config cloud = {
+        .region = opt->region,
+        .endpoint = {[CLOUD_DLI] = opt->dli_endpoint,
+                     [CLOUD_MODELARTS] = opt->modelarts_endpoint,
+                     [CLOUD_IAM] = opt->iam_endpoint},
+        .project_id = opt->project_id,
+        .iam_user = opt->iam_user,
+        .iam_domain = opt->iam_domain,
+        .iam_password_file = opt->iam_password_file,
+        .connect_ms = opt->connect_timeout,
+        .stall_ms = opt->stall_timeout,
+    };
+    return cloud_new(&cloud, fs->engine, fs->cred, fs->log, &fs->cloud, err);
+}
 
 static int make_client(struct fs *fs, struct err *err)
 {
@@ -71,7 +91,8 @@ static int make_client(struct fs *fs, struct err *err)
         .retry_ms = opt->retry_time,
         .extra_headers = (const char *const *)opt->header.v,
     };
-    return obs_new(&obs, fs->engine, fs->cred, fs->log, &fs->obs, err);
+    rc = obs_new(&obs, fs->engine, fs->cred, fs->log, &fs->obs, err);
+    return rc < 0 ? rc : make_cloud(fs, err);
 }
 
 /* Lists one key: that needs the endpoint, the clock, the key, the bucket and the right to list. */
@@ -159,9 +180,11 @@ static void free_client(struct fs *fs)
         engine_stop(fs->engine, 0);
     fetch_free(fs->fetch);
     obs_free(fs->obs);
+    cloud_free(fs->cloud);
     engine_free(fs->engine);
     fs->fetch = NULL;
     fs->obs = NULL;
+    fs->cloud = NULL;
     fs->engine = NULL;
 }
 
@@ -201,6 +224,7 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
 
 int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
 {
+    fs->session = se;
     int rc = timer_start(fs);
     if (rc == 0)
         rc = worker_start(fs);

@@ -37,11 +37,13 @@
 #include "net/base/lock.h"
 #include "net/plan.h"
 
+struct cloud;
 struct control;
 struct cred_source;
 struct engine;
 struct errors;
 struct fetch;
+struct fuse_session;
 struct handle;
 struct index;
 struct inode;
@@ -79,6 +81,7 @@ struct fs {
     struct cred_source *cred;
     struct engine *engine;
     struct obs *obs;
+    struct cloud *cloud; /* DLI and ModelArts */
     struct fetch *fetch;
     struct mime *mime;
     struct plan plan;    /* where parts begin and end; never marked */
@@ -105,6 +108,9 @@ struct fs {
     unsigned transfers;    /* bulk transfers under way, at most opt->parallel */
     struct inode *changed; /* attributes gathered, not sent yet (utlist) */
     unsigned changes_sending;
+    unsigned reviving;  /* kept uploads that a command has queued */
+    uint64_t plain_ids; /* ids of staging files without a journal */
+    struct fuse_session *session;
     struct errors *errors;   /* the last failures */
     struct control *control; /* the control tree */
     struct waitlist idle;    /* wait until nothing is left to be stored */

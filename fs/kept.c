@@ -13,6 +13,7 @@
 #include "fs/crashpoint.h"
 #include "fs/options.h"
 #include "fs/transfer.h"
+#include "net/base/clock.h"
 #include "net/base/log.h"
 
 void kept_add_locked(struct fs *fs, uint64_t id)
@@ -28,6 +29,7 @@ void kept_add_locked(struct fs *fs, uint64_t id)
         return;
     }
     k->id = id;
+    k->failed_ms = clock_ms();
     DL_APPEND(fs->kept, k);
     log_notice(fs->log, "checkpoint", "upload %llu of '%s' is kept: %llu bytes are stored",
                (unsigned long long)id, k->state.key,

@@ -14,6 +14,7 @@
 
 struct kept {
     uint64_t id;
+    int64_t failed_ms; /* clock_ms() when it came here */
     struct journal_state state;
     struct kept *next, *prev; /* fs->kept */
 };

@@ -23,7 +23,9 @@
 
 int note_staging(struct fs *fs, struct staged *st)
 {
+    st->start_ms = clock_ms();
     if (!fs->opt->checkpoint) {
+        st->id = ++fs->plain_ids;
         st->fd = open(store_path(fs->store), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
         return st->fd < 0 ? -errno : 0;
     }
@@ -52,6 +54,9 @@ static const char *const note_points[RECORD_SYNCED + 1] = {
     [RECORD_INTERRUPTED] = "note.interrupted",
     [RECORD_FAILED] = "note.failed",
     [RECORD_STALE] = "note.stale",
+    [RECORD_ATTRS] = "note.attrs",
+    [RECORD_PAUSED] = "note.paused",
+    [RECORD_RESUMED] = "note.resumed",
 };
 #endif
 
@@ -305,11 +310,20 @@ void note_done_locked(struct fs *fs, struct staged *st)
 void note_interrupted_locked(struct fs *fs, struct staged *st, enum interrupt_cause cause,
                              unsigned signal)
 {
+    struct buf attrs;
     note_map(fs, st);
+    final_attrs(fs, st, &attrs); /* for a later `publish` */
+    append(fs, st, &(struct record){.type = RECORD_ATTRS, .attrs = {.attrs = blob(&attrs)}});
+    buf_done(&attrs);
     append(fs, st,
            &(struct record){
                .type = RECORD_INTERRUPTED,
                .interrupted = {.cause = cause, .signal = signal, .server_s = fs->server_s}});
+}
+
+void note_mark_locked(struct fs *fs, struct staged *st, enum record_type type)
+{
+    append(fs, st, &(struct record){.type = type});
 }
 
 void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err)

@@ -48,6 +48,8 @@ void note_done_locked(struct fs *fs, struct staged *st);
 
 void note_interrupted_locked(struct fs *fs, struct staged *st, enum interrupt_cause cause,
                              unsigned signal);
+/* A record without fields: PAUSED, RESUMED. */
+void note_mark_locked(struct fs *fs, struct staged *st, enum record_type type);
 void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err);
 
 /* Nobody wants it any more: a recovery must not bring it back. */

@@ -257,6 +257,8 @@ void publish_step_locked(struct fs *fs, struct staged *st)
     st->publish_gen = st->gen;
     if (!st->sealed)
         note_sealed_locked(fs, st, SEAL_CLOSE, st->hold_only, false);
+    if (st->paused)
+        return;
     if (is_single(fs, st))
         step_single(fs, st);
     else
@@ -366,6 +368,8 @@ static int start_part(struct fs *fs, struct staged *st, size_t idx)
 /* Starts one transfer of the file. False: nothing to start now, it leaves the line. */
 static bool pump_one(struct fs *fs, struct staged *st)
 {
+    if (st->paused)
+        return false;
     if (st->state == STAGED_PUBLISHING && !st->final_request && is_single(fs, st)) {
         leave_sending(fs, st);
         publish_step_locked(fs, st);
@@ -436,6 +440,8 @@ bool publish_busy_locked(const struct fs *fs)
         return true;
     const struct staged *st;
     DL_FOREACH (fs->staged, st) {
+        if (st->paused && st->state != STAGED_DEAD && !st->inflight)
+            continue;
         if (st->state != STAGED_OPEN || st->inflight)
             return true;
         if (staged_dirty(st) && st->inode->parent && !st->inode->nwriters && !st->interrupted && !st->gave_up)

@@ -3,9 +3,12 @@
 #include "fs/recovery.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "checkpoint/journal.h"
 #include "checkpoint/recover.h"
@@ -15,6 +18,7 @@
 #include "fs/match.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/publish.h"
 #include "fs/revive.h"
 #include "fs/staged.h"
 #include "fs/timer.h"
@@ -29,6 +33,7 @@ struct recovery {
     struct store_entry *v;
     size_t n;
     int64_t not_before_ms;
+    bool asked; /* by a command: counts in fs->reviving */
 };
 
 /* What is known of one journal; owns what the facts point to. */
@@ -258,6 +263,21 @@ static bool stopping(struct fs *fs)
     return yes;
 }
 
+/* Takes over what another round has left. Without memory that waits for the next mount. */
+static void join_waiting(struct recovery *r, struct recovery *other)
+{
+    if (!other)
+        return;
+    struct store_entry *v = realloc(r->v, (r->n + other->n) * sizeof(*v));
+    if (v) {
+        memcpy(v + r->n, other->v, other->n * sizeof(*v));
+        r->v = v;
+        r->n += other->n;
+    }
+    free(other->v);
+    free(other);
+}
+
 /* One round over all that are left; what must wait stays in the list. */
 static void run(struct fs *fs, struct job *job)
 {
@@ -269,7 +289,11 @@ static void run(struct fs *fs, struct job *job)
     }
     r->n = left;
     fs_lock(fs);
+    if (r->asked)
+        fs->reviving--;
+    r->asked = false;
     if (left && !fs->stopping) {
+        join_waiting(r, fs->recovery);
         fs->recovery = r;
         r->not_before_ms = clock_ms() + RECOVERY_RETRY_MS;
         timer_wake_locked(fs, r->not_before_ms);
@@ -277,6 +301,8 @@ static void run(struct fs *fs, struct job *job)
     } else {
         kept_expire_locked(fs);
     }
+    if (!publish_busy_locked(fs))
+        waitlist_finish_locked(fs, &fs->idle, 0);
     fs_unlock(fs);
     if (r) {
         free(r->v);
@@ -302,6 +328,66 @@ void recovery_done(struct fs *fs)
         free(fs->recovery->v);
     free(fs->recovery);
     fs->recovery = NULL;
+}
+
+/* What the state directory has of one upload. */
+static struct recovery *recovery_of(struct fs *fs, uint64_t id)
+{
+    struct recovery *r = calloc(1, sizeof(*r));
+    if (r)
+        r->v = calloc(1, sizeof(*r->v));
+    if (!r || !r->v) {
+        free(r);
+        return NULL;
+    }
+    struct stat file;
+    char path[PATH_MAX];
+    store_data_path(fs->store, id, path);
+    *r->v = (struct store_entry){.id = id, .has_journal = true};
+    if (stat(path, &file) == 0) {
+        r->v->has_data = true;
+        r->v->data_size = (uint64_t)file.st_size;
+    }
+    r->n = 1;
+    r->job.fn = run;
+    r->asked = true;
+    return r;
+}
+
+static int note_again(struct fs *fs, const struct kept *k, bool seal, uint64_t size)
+{
+    const struct journal_state *s = &k->state;
+    struct journal *j;
+    struct record recs[2] = {{.type = RECORD_RESUMED},
+                             {.type = RECORD_SEALED,
+                              .sealed = {.size = size,
+                                         .reason = SEAL_PUBLISH,
+                                         .server_s = fs->server_s,
+                                         .attrs = {.p = s->attrs.p, .n = s->attrs.n}}}};
+    int rc = journal_open(&io_real, store_path(fs->store), k->id, &j, NULL, NULL);
+    if (rc < 0)
+        return rc;
+    rc = journal_append(j, recs, seal && s->phase == PHASE_OPEN ? 2 : 1);
+    journal_close(j);
+    return rc;
+}
+
+int recovery_again_locked(struct fs *fs, struct kept *k, bool seal, struct err *err)
+{
+    struct recovery *r = recovery_of(fs, k->id);
+    int rc = r ? note_again(fs, k, seal, r->v->data_size) : -ENOMEM;
+    if (rc < 0) {
+        if (r)
+            free(r->v);
+        free(r);
+        return err_set(err, rc, "upload %llu: %s", (unsigned long long)k->id, err_text(rc));
+    }
+    DL_DELETE(fs->kept, k);
+    state_done(&k->state);
+    free(k);
+    fs->reviving++;
+    worker_submit_locked(fs, &r->job);
+    return 0;
 }
 
 void recovery_start(struct fs *fs)

@@ -13,6 +13,7 @@
 #define OBSM_FS_RECOVERY_H
 
 #include "fs/fs.h"
+#include "net/base/err.h"
 
 enum { RECOVERY_RETRY_MS = 30000 };
 
@@ -21,6 +22,12 @@ void recovery_start(struct fs *fs);
 
 /* The timer: queues what has to be tried again; when that is due, or INT64_MAX. */
 int64_t recovery_run_locked(struct fs *fs, int64_t now_ms);
+
+/* Goes on with a kept upload (fs/kept.h), which leaves the list: what stopped it is taken back in
+ * its journal; with `seal` a file whose writer never closed it ends where its staging does. The
+ * rest happens in the background; fs->reviving counts it. -errno of the disk: it stays kept. */
+struct kept;
+int recovery_again_locked(struct fs *fs, struct kept *k, bool seal, struct err *err);
 
 /* Frees what waits; the files stay. */
 void recovery_done(struct fs *fs);

@@ -17,6 +17,7 @@
 #include "fs/kept.h"
 #include "fs/names.h"
 #include "fs/note.h"
+#include "fs/ops_stale.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/staged.h"
@@ -157,6 +158,7 @@ static int load_staged(struct fs *fs, struct inode *inode, uint64_t id,
     if (!st)
         return -ENOMEM;
     st->id = id;
+    st->start_ms = clock_ms();
     st->inode = inode;
     st->size = s->size;
     st->base_len =
@@ -193,6 +195,7 @@ int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
                 const struct recover_plan *plan)
 {
     struct inode *inode;
+    struct stale_list list = {0};
     fs_lock(fs);
     int rc = find_place(fs, s->key, &inode);
     if (rc == 0 && (inode->staged || inode->is_dir || inode->nwriters)) {
@@ -203,6 +206,8 @@ int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
         fs_unlock(fs);
         return rc;
     }
+    if (rc == 0) /* the kernel may know that there is nothing, or something else */
+        stale_add_name(fs, &list, inode->parent, inode->name, false);
     if (rc == 0 && inode->state == INODE_STORED && (inode->nlookup || inode->nopen)) {
         /* Another content is another inode: those who have the old one keep it. */
         struct inode *dir = inode->parent;
@@ -227,5 +232,6 @@ int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
         (void)publish_locked(fs, inode, NULL);
     CRASH_POINT("revive.published");
     fs_unlock(fs);
+    stale_send(fs, &list);
     return rc == -ENOTDIR || rc == -EINVAL || rc == -ENOMEM || rc == 0 ? rc : -EAGAIN;
 }

@@ -144,7 +144,7 @@ static int begin_change(struct fs *fs, struct staged *st)
 
 int staged_write_begin_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n)
 {
-    if (st->state != STAGED_OPEN || overlaps_fill(st, off, n))
+    if (st->state != STAGED_OPEN || st->paused || overlaps_fill(st, off, n))
         return -EAGAIN;
 
     /* Present from now on: a fill that starts meanwhile leaves the range alone. */

@@ -130,7 +130,13 @@ struct staged {
     bool held;
     bool expired; /* held for too long: it goes under its own name */
     int64_t hold_due_ms;
+    bool paused;          /* by a command: nothing is sent, its writer waits */
     unsigned interrupted; /* signal that killed its writer: not published unasked; 0: none */
+
+    /* for the list of uploads */
+    int64_t start_ms;      /* when its content began to change */
+    int64_t send_start_ms; /* of the first bytes sent, 0: none yet */
+    uint64_t sent_bytes;   /* since then, by requests that were answered well */
 
     struct staged *next, *prev;           /* fs->staged */
     struct staged *send_next, *send_prev; /* fs->sending */

@@ -14,6 +14,7 @@
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/publish.h"
+#include "net/base/clock.h"
 #include "net/base/log.h"
 
 #ifdef OBSM_TEST_HOOKS
@@ -70,6 +71,7 @@ static ssize_t read_body(void *arg, uint64_t off, void *p, size_t n)
         memset((char *)p + got, 0, n - (size_t)got);
         got = (ssize_t)n;
     }
+    atomic_store_explicit(&t->progress, off + (uint64_t)got, memory_order_relaxed);
     return got;
 }
 
@@ -122,6 +124,8 @@ static void transfer_done(struct obs_call *call)
     st->users++; /* whatever the answer leads to, it stays until the end of this function */
     if (t->bulk)
         fs->transfers--;
+    if ((t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) && !call->err.eno)
+        st->sent_bytes += t->size;
     if (st->state == STAGED_DEAD)
         dead_answer(fs, st, t);
     else
@@ -160,6 +164,8 @@ void transfer_start_locked(struct transfer *t)
     call->done = transfer_done;
     call->arg = t;
     if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) {
+        if (!st->send_start_ms)
+            st->send_start_ms = clock_ms();
         call->body = (struct obs_body){
             .size = t->size, .read = read_body, .arg = t, .content_md5 = st->upload.encrypted};
     }

@@ -9,6 +9,8 @@
 #ifndef OBSM_FS_TRANSFER_H
 #define OBSM_FS_TRANSFER_H
 
+#include <stdatomic.h>
+
 #include "fs/staged.h"
 
 enum transfer_kind {
@@ -33,6 +35,7 @@ struct transfer {
     uint64_t offset; /* of the body or the fill */
     uint64_t size;
     int sink_error;
+    _Atomic(uint64_t) progress; /* bytes of the body that were handed out */
     struct err cause; /* CHECK: why the Complete is in doubt */
     /* owned */
     char *key;

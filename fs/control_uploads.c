@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of uploads and what can be done with one; see control_uploads.h.
+#include "fs/control_uploads.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "fs/hold.h"
+#include "fs/inode.h"
+#include "fs/kept.h"
+#include "fs/meta.h"
+#include "fs/note.h"
+#include "fs/publish.h"
+#include "fs/recovery.h"
+#include "fs/transfer.h"
+#include "net/base/cleanup.h"
+#include "net/base/clock.h"
+#include "net/base/log.h"
+
+/* One row of the list. -1: not known. */
+struct view {
+    uint64_t id;
+    const char *state;
+    char key[OBS_KEY_MAX + 1];
+    char path[OBS_KEY_MAX + 8];
+    uint64_t done, sending;
+    int64_t total;
+    unsigned parts_stored;
+    int64_t parts_total;
+    int64_t rate; /* bytes a second */
+    int64_t eta_s;
+    int64_t seconds;
+    struct err err;
+};
+
+static const char *state_of(const struct staged *st)
+{
+    if (st->interrupted)
+        return "interrupted";
+    if (st->paused)
+        return "paused";
+    if (st->state == STAGED_PUBLISHING)
+        return st->final_request && st->upload.state == UPLOAD_COMPLETING ? "publishing"
+                                                                          : "uploading";
+    if (st->inode->nwriters)
+        return "writing";
+    if (st->held)
+        return "held";
+    return st->gave_up ? "failed" : "waiting";
+}
+
+static void add_progress(const struct staged *st, struct view *v)
+{
+    for (size_t i = 0; i < st->n_parts; i++) {
+        if (st->parts[i].state == PART_STORED) {
+            v->parts_stored++;
+            v->done += st->parts[i].size;
+        }
+    }
+    const struct transfer *t;
+    DL_FOREACH (st->transfers, t) {
+        if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART)
+            v->sending += atomic_load_explicit(&t->progress, memory_order_relaxed);
+    }
+    int64_t ms = st->send_start_ms ? clock_ms() - st->send_start_ms : 0;
+    if (ms > 0)
+        v->rate = (int64_t)((st->sent_bytes + v->sending) * 1000 / (uint64_t)ms);
+    uint64_t here = v->done + v->sending;
+    if (v->rate > 0 && v->total >= 0)
+        v->eta_s = (uint64_t)v->total > here
+                       ? (int64_t)(((uint64_t)v->total - here) / (uint64_t)v->rate) + 1
+                       : 0;
+}
+
+static void view_staged(const struct fs *fs, const struct staged *st, struct view *v)
+{
+    *v = (struct view){.id = st->id,
+                       .state = state_of(st),
+                       .total = -1,
+                       .parts_total = -1,
+                       .rate = -1,
+                       .eta_s = -1};
+    inode_path_locked(st->inode, v->path, sizeof(v->path));
+    if (inode_key_locked(fs, st->inode, v->key) < 0)
+        v->key[0] = '\0';
+    if (st->state == STAGED_PUBLISHING || !st->inode->nwriters) {
+        v->total = (int64_t)st->size;
+        v->parts_total = (int64_t)staged_part_count(fs, st, st->size);
+    }
+    v->seconds = (clock_ms() - st->start_ms) / 1000;
+    add_progress(st, v);
+    if (st->gave_up)
+        v->err = st->failure;
+}
+
+static void view_kept(const struct fs *fs, const struct kept *k, struct view *v)
+{
+    const struct journal_state *s = &k->state;
+    *v = (struct view){.id = k->id,
+                       .total = -1,
+                       .parts_total = -1,
+                       .rate = -1,
+                       .eta_s = -1,
+                       .seconds = -1,
+                       .done = state_stored_bytes(s)};
+    bool open = s->phase == PHASE_OPEN || s->interrupted;
+    v->state = s->failed ? "failed" : s->paused && !open ? "paused" : "interrupted";
+    (void)snprintf(v->key, sizeof(v->key), "%s", s->key);
+    size_t skip = strlen(fs->prefix);
+    bool below = strncmp(s->key, fs->prefix, skip) == 0;
+    (void)snprintf(v->path, sizeof(v->path), "/%s", below ? s->key + skip : s->key);
+    for (uint32_t i = 0; i < s->n_parts; i++)
+        v->parts_stored += state_part_stored(&s->parts[i]);
+    if (s->sealed_once)
+        v->total = (int64_t)s->size;
+    if (!s->failed)
+        return;
+    err_set(&v->err, -s->failed_eno, "%s", s->failed_message ? s->failed_message : "");
+    (void)snprintf(v->err.code, sizeof(v->err.code), "%s", s->failed_code ? s->failed_code : "");
+    (void)snprintf(v->err.request_id, sizeof(v->err.request_id), "%s",
+                   s->failed_request_id ? s->failed_request_id : "");
+}
+
+/* Nothing of it is to be stored, or nobody can name it. */
+static bool is_hidden(const struct staged *st)
+{
+    return st->state == STAGED_DEAD || !st->inode->parent ||
+           (!staged_dirty(st) && st->state == STAGED_OPEN);
+}
+
+typedef int show_fn(const struct view *v, void *arg);
+
+static int for_each(struct fs *fs, show_fn *show, void *arg)
+{
+    struct view v;
+    const struct staged *st;
+    const struct kept *k;
+    DL_FOREACH (fs->staged, st) {
+        if (is_hidden(st))
+            continue;
+        view_staged(fs, st, &v);
+        int rc = show(&v, arg);
+        if (rc < 0)
+            return rc;
+    }
+    DL_FOREACH (fs->kept, k) {
+        view_kept(fs, k, &v);
+        int rc = show(&v, arg);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void number(char out[24], int64_t n)
+{
+    (void)snprintf(out, 24, n < 0 ? "-" : "%" PRId64, n);
+}
+
+static int show_text(const struct view *v, void *arg)
+{
+    struct buf *out = arg;
+    char total[24], parts[24], rate[24], eta[24], seconds[24];
+    number(total, v->total);
+    number(parts, v->parts_total);
+    number(rate, v->rate);
+    number(eta, v->eta_s);
+    number(seconds, v->seconds);
+    buf_addf(out, "%-6" PRIu64 " %-11s %12" PRIu64 " %12s %5u/%-5s %10s %6s %7s ", v->id, v->state,
+             v->done + v->sending, total, v->parts_stored, parts, rate, eta, seconds);
+    for (const char *p = v->path; *p; p++)
+        buf_addc(out, (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
+    if (v->err.eno)
+        buf_addf(out, "  (%s%s%s: %s)", err_name(v->err.eno), v->err.code[0] ? " " : "",
+                 v->err.code, v->err.msg);
+    return buf_addc(out, '\n');
+}
+
+int uploads_text_locked(struct fs *fs, struct buf *out)
+{
+    buf_addf(out, "%-6s %-11s %12s %12s %11s %10s %6s %7s %s\n", "ID", "STATE", "BYTES", "OF",
+             "PARTS", "BYTES/S", "ETA", "SECONDS", "PATH");
+    return for_each(fs, show_text, out);
+}
+
+/* Keys are bytes; JSON is text. */
+static json_t *text_of(const char *s)
+{
+    json_t *text = json_string(s);
+    if (text)
+        return text;
+    CLEANUP_FREE char *copy = strdup(s);
+    for (char *p = copy; p && *p; p++) {
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+    }
+    return copy ? json_string(copy) : NULL;
+}
+
+static json_t *known(int64_t n)
+{
+    return n < 0 ? json_null() : json_integer(n);
+}
+
+static json_t *error_of(const struct err *err)
+{
+    if (!err->eno)
+        return json_null();
+    return json_pack("{s:s, s:i, s:o, s:o, s:o}", "errno", err_name(err->eno), "http_status",
+                     err->http, "error_code", text_of(err->code), "error_msg", text_of(err->msg),
+                     "request_id", text_of(err->request_id));
+}
+
+static int show_json(const struct view *v, void *arg)
+{
+    json_t *row = json_pack("{s:I, s:o, s:o, s:s, s:I, s:I, s:o, s:i, s:o, s:o, s:o, s:o, s:o}",
+                            "id", (json_int_t)v->id, "key", text_of(v->key), "path",
+                            text_of(v->path), "state", v->state, "bytes_done", (json_int_t)v->done,
+                            "bytes_sending", (json_int_t)v->sending, "bytes_total", known(v->total),
+                            "parts_stored", (int)v->parts_stored, "parts_total",
+                            known(v->parts_total), "rate", known(v->rate), "eta", known(v->eta_s),
+                            "seconds", known(v->seconds), "error", error_of(&v->err));
+    return row && json_array_append_new(arg, row) == 0 ? 0 : -ENOMEM;
+}
+
+int uploads_json_locked(struct fs *fs, struct buf *out)
+{
+    json_t *rows = json_array();
+    int rc = rows ? for_each(fs, show_json, rows) : -ENOMEM;
+    json_t *all = rc == 0 ? json_pack("{s:O}", "uploads", rows) : NULL;
+    CLEANUP_FREE char *text = all ? json_dumps(all, JSON_INDENT(2)) : NULL;
+    json_decref(all);
+    json_decref(rows);
+    if (!text)
+        return -ENOMEM;
+    buf_adds(out, text);
+    return buf_addc(out, '\n');
+}
+
+static struct staged *find_staged(struct fs *fs, uint64_t id)
+{
+    struct staged *st;
+    DL_FOREACH (fs->staged, st) {
+        if (st->id == id && !is_hidden(st))
+            return st;
+    }
+    return NULL;
+}
+
+static struct kept *find_kept(struct fs *fs, uint64_t id)
+{
+    struct kept *k;
+    DL_FOREACH (fs->kept, k) {
+        if (k->id == id)
+            return k;
+    }
+    return NULL;
+}
+
+static int no_such(struct err *err, uint64_t id)
+{
+    return err_set(err, -ENOENT, "there is no upload %" PRIu64, id);
+}
+
+static int wrong_state(struct err *err, uint64_t id, const char *why)
+{
+    return err_set(err, -EINVAL, "upload %" PRIu64 " %s", id, why);
+}
+
+int uploads_pause_locked(struct fs *fs, uint64_t id, struct err *err)
+{
+    struct staged *st = find_staged(fs, id);
+    if (!st)
+        return find_kept(fs, id) ? wrong_state(err, id, "is not being sent") : no_such(err, id);
+    if (!st->paused)
+        note_mark_locked(fs, st, RECORD_PAUSED);
+    st->paused = true;
+    return 0;
+}
+
+/* It goes on where it stopped; what was counted so far says nothing of the rate. */
+static void go_on(struct fs *fs, struct staged *st)
+{
+    st->paused = false;
+    st->send_start_ms = 0;
+    st->sent_bytes = 0;
+    note_mark_locked(fs, st, RECORD_RESUMED);
+    waitlist_finish_locked(fs, &st->writable, 0);
+    if (st->state == STAGED_PUBLISHING)
+        publish_step_locked(fs, st);
+    else
+        publish_part_ready_locked(fs, st);
+}
+
+int uploads_resume_locked(struct fs *fs, uint64_t id, struct err *err)
+{
+    struct staged *st = find_staged(fs, id);
+    struct kept *k = st ? NULL : find_kept(fs, id);
+    if (!st && !k)
+        return no_such(err, id);
+    if (st ? !st->paused : !k->state.paused)
+        return wrong_state(err, id, "is not paused");
+    if (k)
+        return recovery_again_locked(fs, k, false, err);
+    go_on(fs, st);
+    return 0;
+}
+
+static int publish_now(struct fs *fs, struct staged *st)
+{
+    if (st->paused)
+        go_on(fs, st);
+    st->gave_up = false;
+    st->expired = true; /* under its own name, if it was held for another */
+    int rc = publish_locked(fs, st->inode, NULL);
+    return rc == -EINPROGRESS ? 0 : rc;
+}
+
+int uploads_retry_locked(struct fs *fs, uint64_t id, struct err *err)
+{
+    struct staged *st = find_staged(fs, id);
+    struct kept *k = st ? NULL : find_kept(fs, id);
+    if (!st && !k)
+        return no_such(err, id);
+    if (st ? !st->gave_up : !k->state.failed)
+        return wrong_state(err, id, "has not failed");
+    return st ? publish_now(fs, st) : recovery_again_locked(fs, k, false, err);
+}
+
+int uploads_publish_locked(struct fs *fs, uint64_t id, struct err *err)
+{
+    struct staged *st = find_staged(fs, id);
+    struct kept *k = st ? NULL : find_kept(fs, id);
+    if (!st && !k)
+        return no_such(err, id);
+    return st ? publish_now(fs, st) : recovery_again_locked(fs, k, true, err);
+}
+
+int uploads_abort_locked(struct fs *fs, uint64_t id, struct err *err)
+{
+    struct staged *st = find_staged(fs, id);
+    struct kept *k = st ? NULL : find_kept(fs, id);
+    if (!st && !k)
+        return no_such(err, id);
+    if (k) {
+        log_notice(fs->log, "control", "upload %" PRIu64 " of '%s' is given up", id, k->state.key);
+        kept_drop_locked(fs, k, true);
+        return 0;
+    }
+    struct inode *inode = st->inode;
+    char path[256];
+    inode_path_locked(inode, path, sizeof(path));
+    log_notice(fs->log, "control", "upload %" PRIu64 " of '%s' is given up", id, path);
+    inode_pin_locked(inode);
+    inode_latch_locked(inode, -ECANCELED);
+    staged_drop_locked(fs, inode, -ECANCELED);
+    inode_lose_content_locked(fs, inode);
+    inode_unpin_locked(fs, inode);
+    return 0;
+}
+
+static unsigned count_failed(const struct fs *fs)
+{
+    unsigned n = 0;
+    const struct staged *st;
+    const struct kept *k;
+    DL_FOREACH (fs->staged, st)
+        n += !is_hidden(st) && st->gave_up;
+    DL_FOREACH (fs->kept, k)
+        n += k->state.failed;
+    return n;
+}
+
+int uploads_drain_locked(struct fs *fs, struct intr *intr, struct err *err)
+{
+    (void)hold_run_locked(fs, clock_ms(), true);
+    (void)meta_run_locked(fs, clock_ms(), true);
+    while (publish_busy_locked(fs) || fs->reviving) {
+        int rc = fs_wait_locked(fs, &fs->idle, intr, -1);
+        if (rc == -EINTR)
+            return err_set(err, rc, "interrupted");
+    }
+    unsigned failed = count_failed(fs);
+    return failed ? err_set(err, -EIO, "%u uploads have failed: the file uploads has them", failed)
+                  : 0;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/* control_uploads - what is being stored, as a list, and the commands about it
+ *
+ * Role        One view of everything that has local content: staged files (fs/staged.h) and kept
+ * uploads (fs/kept.h). Each has an id, the number of its files in the state directory.
+ *
+ * States      writing      somebody has it open for writing; full parts go out already
+ *             waiting      closed, its turn has not come
+ *             uploading    closed, its content is under way
+ *             publishing   the request that makes it visible is under way
+ *             held         a temporary name that waits for its rename
+ *             paused       by the command `pause`; its writer waits
+ *             failed       its upload was given up; `retry`, `abort`
+ *             interrupted  its writer was killed, or the driver was; `publish`, `abort`
+ * Locking     Everything under fs->lock.
+ */
+#ifndef OBSM_FS_CONTROL_UPLOADS_H
+#define OBSM_FS_CONTROL_UPLOADS_H
+
+#include "fs/fs.h"
+#include "net/base/buf.h"
+#include "net/base/err.h"
+
+/* A table for people / one JSON object for programs. */
+int uploads_text_locked(struct fs *fs, struct buf *out);
+int uploads_json_locked(struct fs *fs, struct buf *out);
+
+/* -ENOENT: no such id; -EINVAL: it is in no state for that. `publish` and `retry` return as soon
+ * as it is under way. */
+int uploads_pause_locked(struct fs *fs, uint64_t id, struct err *err);
+int uploads_resume_locked(struct fs *fs, uint64_t id, struct err *err);
+int uploads_retry_locked(struct fs *fs, uint64_t id, struct err *err);
+int uploads_publish_locked(struct fs *fs, uint64_t id, struct err *err);
+int uploads_abort_locked(struct fs *fs, uint64_t id, struct err *err);
+
+/* Waits until nothing is left to be stored (drops the lock meanwhile); what is held or gathered
+ * goes out at once. -EIO if then an upload is listed as failed, -EINTR. */
+int uploads_drain_locked(struct fs *fs, struct intr *intr, struct err *err);
+
+#endif
