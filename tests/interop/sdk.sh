@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# sdk.sh - Huawei's Python SDK (esdk-obs-python) and a mount on one bucket; rules as tests/mount/lib.sh.
+
+# A virtual environment in the build directory, made once.
+need_sdk() {
+    local venv=$OBSM_BUILD/tests/interop/venv
+    exec 8>"$OBSM_BUILD/tests/interop/lock"
+    flock 8
+    if ! "$venv/bin/python" -c 'import obs' 2>/dev/null; then
+        rm -rf "$venv"
+        python3 -m venv "$venv" >"$T/venv.log" 2>&1 || skip "python3-venv is missing"
+        run_limited 200 "$venv/bin/pip" install -q --disable-pip-version-check --timeout 20 \
+            esdk-obs-python >"$T/pip.log" 2>&1 ||
+            skip "esdk-obs-python cannot be installed: $(tail -n 1 "$T/pip.log")"
+    fi
+    exec 8>&-
+    PYTHON=$venv/bin/python
+}
+
+# sdk.py with the SDK; then: signatures of OBS have arrived, and none of AWS.
+sdk() {
+    [ -n "${PYTHON:-}" ] || need_sdk
+    oc reset
+    OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys "$PYTHON" "$top/tests/interop/sdk.py" "$@" 2>"$T/sdk.err" ||
+        fail "the SDK: $* ($(tail -n 5 "$T/sdk.err"))"
+    [ "$(oc signatures obs)" -gt 0 ] || fail "no request had an OBS signature"
+    check_eq "AWS signatures" "$(oc signatures v2) $(oc signatures v4)" "0 0"
+}
+
+t_mount_reads_sdk_objects() {
+    make_file "$T/f" 3000000
+    sdk put dir/small "$T/f" mode=33184 mtime=1234567890.25 uid=77 gid=88
+    drop_pages
+    check "content" cmp "$T/f" "$M/dir/small"
+    check_eq "attributes" "$(stat -c '%a %u %g %.2Y' "$M/dir/small")" "640 77 88 1234567890.25"
+}
+
+t_sdk_reads_small() {
+    make_file "$T/f" 5000
+    install -m 640 "$T/f" "$M/f"
+    chown 77:88 "$M/f"
+    touch -d @1234567890.25 "$M/f"
+    leave
+    mounted_with
+    sdk get f "$T/got" mode=33184 uid=77 gid=88 mtime=1234567890.25
+    check "content" cmp "$T/f" "$T/got"
+}
+
+t_sdk_reads_parts() {
+    make_file "$T/f" $((part_size * 4 + 1234))
+    mkdir "$M/a dir"
+    cp "$T/f" "$M/a dir/ü+%"
+    chmod 4711 "$M/a dir/ü+%"
+    touch -d @1234567890.25 "$M/a dir/ü+%"
+    leave
+    mounted_with
+    sdk get "a dir/ü+%" "$T/got" mode=35273 mtime=1234567890.25
+    check "content" cmp "$T/f" "$T/got"
+    sdk list "a dir/" "a dir/" "a dir/ü+%"
+}
+
+# The documentation's own example of a resumable upload: 5 tasks, parts of 10 MB, a checkpoint. Part 3 is
+# refused at first; the second call sends only that one.
+t_resumable_upload() {
+    make_file "$T/f" $((45 * 1024 * 1024 + 7))
+    sdk upload-fails up/large "$T/f"
+    check_eq "visible after the failure" "$(oc list)" ""
+    sdk upload up/large "$T/f"
+    check_eq "parts of the second call" "$(requests UploadPart)" 1
+    check_eq "ETag" "$(stored_etag up/large)" "$(oc etag "$T/f" $((10 * 1024 * 1024)))"
+    drop_pages
+    check "the mount reads it" cmp "$T/f" "$M/up/large"
+}
+
+# The SDK deletes and overwrites behind the mount.
+t_sdk_changes_are_seen() {
+    echo old >"$M/f"
+    echo old >"$M/g"
+    printf 'by the SDK' >"$T/f"
+    sdk put f "$T/f"
+    sdk delete g
+    sleep 5.2
+    check_eq "content" "$(cat "$M/f")" "by the SDK"
+    fails "No such file" cat "$M/g"
+}
+
+. "$(dirname "${BASH_SOURCE[0]}")/../mount/lib.sh"
