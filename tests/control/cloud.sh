@@ -297,4 +297,17 @@ tx_without_a_region() {
     check "it says what is missing" answer dli/pyfiles/g 'a["error_msg"]'
 }
 
+# The examples of the manual, as they stand there.
+tx_examples_of_the_manual() {
+    begin
+    mkdir "$M/jobs"
+    cd "$T" || fail "cd"
+    echo 1 >job.py
+    awk '/^\.Bd -literal/ { on = 1; next } /^\.Ed/ { on = 0 } on' "$top/man/obsmount-control.5" |
+        sed "s#/mnt/#$M/#g" >"$T/examples"
+    check "there are some" [ "$(wc -l <"$T/examples")" -ge 8 ]
+    check "the examples" bash -e "$T/examples"
+    check_eq "requests" "$(oc requests DliUploadPythonFiles DliUploadFiles ModelArtsSyncDataset)" 3
+}
+
 . "$(dirname "$0")/../mount/lib.sh"
