@@ -196,7 +196,8 @@ struct task {
     unsigned file;
     uint64_t off;
     size_t n;
-    bool release_in_done;
+    bool release_in_done; /* all but the first of a batch: nobody may hold room while he waits for
+                             it */
     _Atomic int answers;
 };
 
@@ -239,12 +240,12 @@ static void on_done(struct fetch_read *read, void *arg)
     intr_finish(&t->intr);
 }
 
-static void begin(struct task *t, struct world *w, struct fetch_stream *stream,
+static void begin(struct task *t, bool first, struct world *w, struct fetch_stream *stream,
                   struct fetch_file *file, unsigned *seed)
 {
     t->world = w;
     t->answers = 0;
-    t->release_in_done = rand_r(seed) % 2;
+    t->release_in_done = !first || rand_r(seed) % 2;
     intr_init(&t->intr);
     fetch_read_init(&t->read, file, stream, t->off, t->n, on_done, t);
     w->started++;
@@ -253,6 +254,8 @@ static void begin(struct task *t, struct world *w, struct fetch_stream *stream,
     w->wrong += stopped != (rc == -EINTR);
     if (rc != 0) {
         answered(t);
+        if (t->release_in_done)
+            fetch_read_release(&t->read);
         intr_finish(&t->intr);
     }
 }
@@ -297,7 +300,7 @@ static void one_handle(struct world *w, struct task *tasks, unsigned *seed)
             tasks[1].off = off;
         }
         for (int i = 0; i < n; i++)
-            begin(&tasks[i], w, rand_r(seed) % 8 ? stream : NULL, file, seed);
+            begin(&tasks[i], i == 0, w, rand_r(seed) % 8 ? stream : NULL, file, seed);
         for (int i = 0; i < n; i++)
             end(&tasks[i], seed);
     }
