@@ -23,6 +23,7 @@
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
+#include "fs/space.h"
 #include "fs/rootattr.h"
 #include "fs/staged.h"
 #include "fs/state.h"
@@ -122,8 +123,15 @@ static int open_state(struct fs *fs, struct err *err)
                                         .prefix = opt->prefix,
                                         .read_only = opt->ro};
     int rc = store_open(&params, &fs->store, err);
+    if (rc == 0)
+        rc = space_new(fs, err);
     if (rc < 0 || opt->ro)
         return rc;
+    if (store_on_tmpfs(fs->store))
+        log_warning(fs->log, "mount",
+                    "the state directory '%s' is in memory: what is not stored yet does not "
+                    "outlive a reboot, and large files fill the memory",
+                    store_path(fs->store));
 
     char path[PATH_MAX];
     struct err why;
@@ -160,7 +168,7 @@ static int make_parts(struct fs *fs, struct err *err)
         return err_set(err, -ENOMEM, "out of memory");
 
     const struct fetch_config fetch = {.source = fetch_source_obs(fs->obs),
-                                       .memory_max = opt->memory_max,
+                                       .memory_max = opt->memory_max / 4 * 3,
                                        .parallel = (unsigned)opt->parallel,
                                        .give_up_ms = FS_META_GIVE_UP_MS,
                                        .log = fs->log};
@@ -306,6 +314,7 @@ void fs_free(struct fs *fs)
     index_close(fs->index);
     state_end(fs);
     store_close(fs->store);
+    space_free(fs);
     free(fs->prefix);
     pthread_cond_destroy(&fs->job_wake);
     pthread_cond_destroy(&fs->timer_wake);

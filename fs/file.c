@@ -20,6 +20,7 @@
 #include "fs/proc.h"
 #include "fs/publish.h"
 #include "fs/request.h"
+#include "fs/space.h"
 #include "fs/staged.h"
 #include "fs/worker.h"
 #include "net/base/clock.h"
@@ -192,28 +193,27 @@ static int wait_writable(struct fs *fs, struct staged *st, struct intr *intr)
 }
 
 int file_write_begin_locked(struct fs *fs, struct handle *h, uint64_t off, uint64_t n,
-                            struct intr *intr, int *ret_fd)
+                            struct space_wait *sw, int *ret_fd)
 {
     struct inode *inode = h->inode;
     struct staged *st;
     int rc = untold_error(h);
     if (rc < 0)
         return rc;
-    if (off + n < off || staged_part_count(fs, NULL, off + n) > PLAN_PARTS_MAX)
+    if (off + n < off || staged_part_count(fs, inode->staged, off + n) > PLAN_PARTS_MAX)
         return -EFBIG;
-    for (;;) {
-        rc = staged_get_locked(fs, inode, false, &st);
-        if (rc == 0)
-            rc = staged_write_begin_locked(fs, st, off, n);
-        if (rc != -EAGAIN)
-            break;
-        rc = wait_writable(fs, st, intr);
-        if (rc == -EINTR)
-            return rc;
-    }
+    rc = staged_get_locked(fs, inode, false, &st);
+    if (rc == 0)
+        rc = staged_write_begin_locked(fs, st, off, n);
     if (rc == 0)
         *ret_fd = st->fd;
-    return rc;
+    if (rc != -EAGAIN && rc != -EBUSY)
+        return rc;
+    if (sw && rc == -EBUSY)
+        space_wait_locked(fs, sw, st, off, n);
+    else if (sw)
+        space_wait_in_locked(fs, sw, st->filling ? &st->filled : &st->writable);
+    return -EAGAIN;
 }
 
 void file_write_end_locked(struct fs *fs, struct handle *h, uint64_t off, uint64_t n, bool failed)
@@ -363,6 +363,8 @@ void file_release_locked(struct fs *fs, struct handle *h)
     inode->nopen--;
     if (h->writable)
         inode->nwriters--;
+    if (st && !inode->nwriters)
+        space_trim_locked(fs, st);
     fetch_stream_free(h->stream);
     fetch_file_unref(h->stream_of);
 

@@ -19,6 +19,7 @@
 #include "fs/inode.h"
 
 struct fetch_stream;
+struct space_wait;
 
 struct handle {
     struct handle *next, *prev; /* fs->handles */
@@ -43,9 +44,10 @@ int file_open_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid, s
 int file_opened_new_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid,
                            struct handle **ret);
 
-/* Steps of a write around the copying of the bytes to *ret_fd. begin may wait. */
+/* Steps of a write around the copying of the bytes to *ret_fd. begin: 0; -EAGAIN if it has to wait:
+ * with `sw`, that was queued (fs/space.h), and when its call-back runs it is to be tried again. */
 int file_write_begin_locked(struct fs *fs, struct handle *h, uint64_t off, uint64_t n,
-                            struct intr *intr, int *ret_fd);
+                            struct space_wait *sw, int *ret_fd);
 void file_write_end_locked(struct fs *fs, struct handle *h, uint64_t off, uint64_t n, bool failed);
 
 /* 0 or -errno: done; -EINPROGRESS: `w` will be finished. */

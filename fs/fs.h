@@ -53,6 +53,7 @@ struct notifier;
 struct obs;
 struct op;
 struct options;
+struct space;
 struct staged;
 struct store;
 
@@ -96,14 +97,14 @@ struct fs {
     struct inode *root;
     struct inode *inodes; /* all of them, with a name or without (utlist) */
     size_t n_inodes;
-    struct waitlist ready;  /* finished; their call-backs are due at the next fs_unlock() */
-    struct notifier *notifier;    /* fs/notify.h */
-    struct op *ops;         /* operations that may be waiting (utlist) */
-    bool leaving;           /* they end */
-    struct handle *handles; /* every open one (utlist) */
-    struct staged *staged;  /* every staged file (utlist) */
-    struct staged *sending; /* round-robin of those with parts to send (utlist) */
-    unsigned aborting;      /* uploads being aborted in the background */
+    struct waitlist ready;     /* finished; their call-backs are due at the next fs_unlock() */
+    struct notifier *notifier; /* fs/notify.h */
+    struct op *ops;            /* operations that may be waiting (utlist) */
+    bool leaving;              /* they end */
+    struct handle *handles;    /* every open one (utlist) */
+    struct staged *staged;     /* every staged file (utlist) */
+    struct staged *sending;    /* round-robin of those with parts to send (utlist) */
+    unsigned aborting;         /* uploads being aborted in the background */
     struct abort_call *aborts;
     unsigned transfers;    /* bulk transfers under way, at most opt->parallel */
     struct inode *changed; /* attributes gathered, not sent yet (utlist) */
@@ -115,8 +116,9 @@ struct fs {
     struct control *control; /* the control tree */
     struct waitlist idle;    /* wait until nothing is left to be stored */
     bool stopping;
-    int64_t server_s;  /* latest Date of the service */
-    struct kept *kept; /* uploads of dead writers and failed ones (utlist) */
+    int64_t server_s;    /* latest Date of the service */
+    struct kept *kept;   /* uploads of dead writers and failed ones (utlist) */
+    struct space *space; /* how much of the local disk is taken, and who waits for it */
 
     struct recovery *recovery; /* what has to wait for another try, or NULL */
     bool may_expire;           /* the clocks agree: what is kept may expire */

@@ -33,7 +33,8 @@ bool hold_wanted_locked(const struct fs *fs, const struct inode *inode)
 {
     struct temp_guess guess = {0};
     const struct staged *st = inode->staged;
-    if (!st || fs->opt->hold_max == 0 || fs->stopping || kind_of(inode, &guess) == TEMP_NONE)
+    if (!st || st->expired || fs->opt->hold_max == 0 || fs->stopping ||
+        kind_of(inode, &guess) == TEMP_NONE)
         return false;
     if (st->upload.state == UPLOAD_NONE && staged_part_count(fs, st, st->size) == 1)
         return true;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "checkpoint/journal.h"
@@ -12,6 +14,7 @@
 #include "checkpoint/store.h"
 #include "fs/crashpoint.h"
 #include "fs/options.h"
+#include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
@@ -29,6 +32,12 @@ void kept_add_locked(struct fs *fs, uint64_t id)
         return;
     }
     k->id = id;
+    char path[PATH_MAX];
+    struct stat data;
+    store_data_path(fs->store, id, path);
+    if (stat(path, &data) == 0)
+        k->data_bytes = (uint64_t)data.st_blocks * 512;
+    space_kept_locked(fs, k->data_bytes, 0);
     k->failed_ms = clock_ms();
     DL_APPEND(fs->kept, k);
     log_notice(fs->log, "checkpoint", "upload %llu of '%s' is kept: %llu bytes are stored",
@@ -60,9 +69,21 @@ void kept_drop_locked(struct fs *fs, struct kept *k, bool abort)
     CRASH_POINT("kept.abort");
     (void)transfer_remove_files_locked(fs, k->id);
     CRASH_POINT("kept.removed");
+    space_kept_locked(fs, 0, k->data_bytes);
     DL_DELETE(fs->kept, k);
     state_done(&k->state);
     free(k);
+}
+
+void kept_drop_data_locked(struct fs *fs, struct kept *k)
+{
+    char path[PATH_MAX];
+    store_data_path(fs->store, k->id, path);
+    if (unlink(path) < 0)
+        log_warning(fs->log, "checkpoint", "remove '%s': %s", path, err_text(errno));
+    uint64_t less = k->data_bytes;
+    k->data_bytes = 0;
+    space_kept_locked(fs, 0, less);
 }
 
 void kept_superseded_locked(struct fs *fs, struct inode *inode)

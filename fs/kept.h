@@ -14,7 +14,8 @@
 
 struct kept {
     uint64_t id;
-    int64_t failed_ms; /* clock_ms() when it came here */
+    uint64_t data_bytes; /* that its staging takes on the disk */
+    int64_t failed_ms;   /* clock_ms() when it came here */
     struct journal_state state;
     struct kept *next, *prev; /* fs->kept */
 };
@@ -31,6 +32,9 @@ void kept_superseded_locked(struct fs *fs, struct inode *inode);
 
 /* Drops one: with `abort` its upload goes as well. */
 void kept_drop_locked(struct fs *fs, struct kept *k, bool abort);
+
+/* Drops its staging; the journal and the stored parts stay. */
+void kept_drop_data_locked(struct fs *fs, struct kept *k);
 
 /* Drops what is older than keep_interrupted, or too much. */
 void kept_expire_locked(struct fs *fs);

@@ -14,6 +14,7 @@
 #include "fs/kept.h"
 #include "fs/note.h"
 #include "fs/publish.h"
+#include "fs/space.h"
 #include "fs/worker.h"
 #include "net/base/log.h"
 #include "net/digest.h"
@@ -287,6 +288,7 @@ static void compare_end(struct fs *fs, struct compare *c, int rc, const unsigned
             memcpy(p->md5, md5, sizeof(p->md5));
             note_part_locked(fs, st, c->part);
             p->state = PART_STORED;
+            p->stored_seq = ++fs->space->stored_seq;
         } else {
             p->differs = true;
             p->state = PART_READY;

@@ -254,6 +254,14 @@ void note_reopened_locked(struct fs *fs, struct staged *st)
     append(fs, st, &(struct record){.type = RECORD_REOPENED});
 }
 
+int note_punched(struct staged *st, uint64_t off, uint64_t n)
+{
+    const struct record rec = {.type = RECORD_PUNCHED, .punched = {.offset = off, .length = n}};
+    int rc = st->journal ? journal_write(st->journal, &rec, 1) : 0;
+    CRASH_POINT("note.punched");
+    return rc;
+}
+
 void note_completing_locked(struct fs *fs, struct staged *st, const char *key, const char *etag)
 {
     struct buf attrs;

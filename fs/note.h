@@ -40,6 +40,10 @@ void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reaso
 /* Written again before it was stored. */
 void note_reopened_locked(struct fs *fs, struct staged *st);
 
+/* The staging of [off, off+n) is about to be released. Without the lock; returns when the journal
+ * is on the disk. -errno. */
+int note_punched(struct staged *st, uint64_t off, uint64_t n);
+
 /* PUT or Complete is about to be sent. */
 void note_completing_locked(struct fs *fs, struct staged *st, const char *key, const char *etag);
 

@@ -10,6 +10,7 @@
 #include "fs/file.h"
 #include "fs/ops_control.h"
 #include "fs/options.h"
+#include "fs/space.h"
 
 static void interrupt_op(fuse_req_t req, void *data)
 {
@@ -43,6 +44,7 @@ void fs_leave(struct fs *fs)
     fs->leaving = true;
     DL_FOREACH (fs->ops, op)
         intr_interrupt(&op->intr);
+    space_leave_locked(fs, -EINTR);
     fs_unlock(fs);
 }
 

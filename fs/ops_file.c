@@ -237,41 +237,6 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
     read_locked(r);
 }
 
-void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t off,
-                  struct fuse_file_info *fi)
-{
-    struct op op;
-    int fd;
-    size_t size = fuse_buf_size(in);
-    struct handle *h = handle_of(fi);
-
-    op_begin(&op, req);
-    int rc = file_write_begin_locked(op.fs, h, (uint64_t)off, size, &op.intr, &fd);
-    if (rc < 0) {
-        op_reply(&op, rc);
-        return;
-    }
-    DL_DELETE(op.fs->ops, &op); /* copying waits for nobody */
-    fs_unlock(op.fs);
-
-    struct fuse_bufvec out = FUSE_BUFVEC_INIT(size);
-    out.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
-    out.buf[0].fd = fd;
-    out.buf[0].pos = off;
-    ssize_t done = fuse_buf_copy(&out, in, 0);
-
-    fs_lock(op.fs);
-    DL_APPEND(op.fs->ops, &op);
-    file_write_end_locked(op.fs, h, (uint64_t)off, size, done < (ssize_t)size);
-    op_end(&op);
-    if (done < 0)
-        fuse_reply_err(req, (int)-done);
-    else if ((size_t)done < size)
-        fuse_reply_err(req, ENOSPC);
-    else
-        fuse_reply_write(req, size);
-}
-
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct handle *h = handle_of(fi);

@@ -13,6 +13,7 @@
 #include "fs/match.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
@@ -23,7 +24,8 @@ enum { SMALL_PUT = 1 << 20 };
 
 static bool is_single(const struct fs *fs, const struct staged *st)
 {
-    return st->upload.state == UPLOAD_NONE && staged_part_count(fs, st, st->size) == 1;
+    return st->upload.state == UPLOAD_NONE && !st->n_punched &&
+           staged_part_count(fs, st, st->size) == 1;
 }
 
 /* Under which key an upload is opened or completed: the one that the file will have in the end. */
@@ -79,6 +81,14 @@ static void start_initiate(struct fs *fs, struct staged *st)
 {
     char key[OBS_KEY_MAX + 1];
     struct transfer *t = NULL;
+    if (st->n_punched) {
+        publish_failed_errno(fs, st, -EIO,
+                             "the upload has vanished from the server, and local data of its "
+                             "parts had been released to stay within staging_max");
+        return;
+    }
+    if (!space_may_initiate_locked(fs, st))
+        return;
     int rc = upload_key(fs, st, key);
     if (rc == 0 && !st->matched && match_start_locked(fs, st, key))
         return;
@@ -127,6 +137,16 @@ void publish_replaces_locked(struct staged *st, const struct inode *target)
     if (target->changed_ms >= st->upload.begun_ms ||
         target->remote_ms / 1000 >= st->upload.initiated_s)
         st->upload.outdated = true;
+}
+
+void publish_rekey_locked(struct fs *fs, struct staged *st)
+{
+    if (st->state == STAGED_PUBLISHING) {
+        publish_step_locked(fs, st);
+    } else if (st->upload.state == UPLOAD_ACTIVE && st->inflight == 0 && !st->n_punched) {
+        publish_restart(fs, st, true);
+        publish_part_ready_locked(fs, st);
+    }
 }
 
 /* Sets sizes and states of the parts for the size that is published. False: not possible. */
@@ -228,7 +248,11 @@ static void step_multipart(struct fs *fs, struct staged *st)
         return;
     }
     if (strcmp(key, st->upload.key) != 0 || st->upload.outdated) {
-        if (st->inflight == 0)
+        if (st->n_punched)
+            publish_failed_errno(fs, st, -ESTALE,
+                                 "a newer object stands there, and local data had been released "
+                                 "to stay within staging_max");
+        else if (st->inflight == 0)
             publish_restart(fs, st, true);
         return; /* else the answers under way come here again */
     }
@@ -244,7 +268,7 @@ static void step_multipart(struct fs *fs, struct staged *st)
         waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
         return;
     }
-    if (st->inflight == 0)
+    if (st->inflight == 0 && st->punching == 0)
         start_complete(fs, st, count);
 }
 
@@ -255,6 +279,7 @@ void publish_step_locked(struct fs *fs, struct staged *st)
         return;
 
     st->publish_gen = st->gen;
+    space_trim_locked(fs, st);
     if (!st->sealed)
         note_sealed_locked(fs, st, SEAL_CLOSE, st->hold_only, false);
     if (st->paused)
@@ -291,6 +316,7 @@ int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
         return 0;
     if (is_single(fs, st)) {
         note_sealed_locked(fs, st, SEAL_CLOSE, true, false);
+        space_trim_locked(fs, st);
         return 0;
     }
 
@@ -304,6 +330,8 @@ int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
 
 void publish_part_ready_locked(struct fs *fs, struct staged *st)
 {
+    if (st->state == STAGED_DEAD)
+        return;
     if (!st->in_sending) {
         DL_APPEND2(fs->sending, st, send_prev, send_next);
         st->in_sending = true;
@@ -332,6 +360,8 @@ static int start_part(struct fs *fs, struct staged *st, size_t idx)
 {
     struct part *p = &st->parts[idx];
     char key[OBS_KEY_MAX + 1];
+    if (p->punched)
+        return -EIO; /* there are no bytes to send */
     if (match_part_locked(fs, st, idx))
         return 0;
     bool copy = can_copy(fs, st, p, p->offset + p->size == st->size);
@@ -444,7 +474,8 @@ bool publish_busy_locked(const struct fs *fs)
             continue;
         if (st->state != STAGED_OPEN || st->inflight)
             return true;
-        if (staged_dirty(st) && st->inode->parent && !st->inode->nwriters && !st->interrupted && !st->gave_up)
+        if (staged_dirty(st) && st->inode->parent && !st->inode->nwriters && !st->interrupted &&
+            !st->gave_up)
             return true;
     }
     return false;

@@ -36,6 +36,10 @@ void publish_replaces_locked(struct staged *st, const struct inode *target);
 /* Looks for the next thing to do. Called after every change. */
 void publish_step_locked(struct fs *fs, struct staged *st);
 
+/* Its upload was opened under a guessed key and is to go on under the file's own: everything is
+ * sent again, now or when the requests under way have ended. */
+void publish_rekey_locked(struct fs *fs, struct staged *st);
+
 /* A part is full and the writer has moved on: send it when there is room. */
 void publish_part_ready_locked(struct fs *fs, struct staged *st);
 

@@ -10,6 +10,7 @@
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
@@ -60,6 +61,7 @@ void publish_part_stored_locked(struct fs *fs, struct staged *st, const struct t
         st->upload.encrypted = true; /* a copied part whose ETag is no MD5 */
     note_part_locked(fs, st, t->part);
     p->state = PART_STORED;
+    p->stored_seq = ++fs->space->stored_seq;
 }
 
 /* The part is of an upload that is no longer ours, or its bytes have changed meanwhile. */
@@ -155,7 +157,7 @@ static void conflict(struct fs *fs, struct staged *st, const struct obs_object *
     char path[256];
     inode_path_locked(st->inode, path, sizeof(path));
     st->upload.state = UPLOAD_NONE; /* it was completed, there is nothing to abort */
-    if (fs->opt->on_conflict == OPTION_CONFLICT_KEEP_MINE &&
+    if (fs->opt->on_conflict == OPTION_CONFLICT_KEEP_MINE && !st->n_punched &&
         st->restarts++ < PUBLISH_RESTARTS_MAX) {
         log_notice(fs->log, "publish", "'%s': a newer object stands there, sending ours again",
                    path);
@@ -214,6 +216,8 @@ static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
     int rc = t->sink_error ? t->sink_error : t->call.err.eno;
     if (rc == 0)
         rc = imap_add(&st->have, st->fill_from, st->fill_to);
+    if (rc == 0)
+        (void)imap_add(&st->fetched, st->fill_from, st->fill_to);
     if (rc < 0 && (t->call.err.cls == ERR_CONFLICT || t->call.err.cls == ERR_GONE))
         rc = -ESTALE;
     st->filling = false;

@@ -110,6 +110,15 @@ static void finish_waiters(struct fs *fs, struct staged *st)
     }
 }
 
+/* All that is staged can be fetched from now on. */
+static void note_clean(struct staged *st)
+{
+    size_t n;
+    const struct imap_range *v = imap_ranges(&st->have, &n);
+    for (size_t i = 0; i < n && st->gen == st->stored_gen; i++)
+        (void)imap_add(&st->fetched, v[i].from, v[i].to);
+}
+
 void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
                        bool encrypted)
 {
@@ -133,6 +142,8 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
     free(st->parts);
     st->parts = NULL;
     st->n_parts = st->next_ready = 0;
+    st->n_punched = st->cuts = 0;
+    note_clean(st);
     st->plan = &fs->plan;
     match_free(st->match);
     st->match = NULL;

@@ -18,6 +18,7 @@
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/request.h"
+#include "fs/space.h"
 #include "fs/staged.h"
 #include "net/base/clock.h"
 
@@ -173,6 +174,8 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         rc = dir_lookup_locked(fs, from, name, intr, &inode);
     if (rc == 0)
         rc = inode_child_key_locked(fs, to, new_name, inode->is_dir, key);
+    if (rc == 0)
+        rc = space_move_locked(fs, inode, intr);
     if (rc < 0)
         return rc;
 

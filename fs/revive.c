@@ -20,6 +20,7 @@
 #include "fs/ops_stale.h"
 #include "fs/options.h"
 #include "fs/publish.h"
+#include "fs/space.h"
 #include "fs/staged.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
@@ -97,9 +98,11 @@ static int load_map(struct staged *st, const struct journal_state *s)
 {
     int rc = 0;
     if (!s->has_map)
-        return imap_add(&st->have, 0, s->size);
-    for (size_t i = 0; rc == 0 && i < s->map.n; i++)
+        rc = imap_add(&st->have, 0, s->size);
+    for (size_t i = 0; rc == 0 && s->has_map && i < s->map.n; i++)
         rc = imap_add(&st->have, s->map.v[i].off, s->map.v[i].end);
+    for (size_t i = 0; rc == 0 && i < s->punched.n; i++)
+        rc = imap_remove(&st->have, s->punched.v[i].off, s->punched.v[i].end);
     return rc;
 }
 
@@ -133,6 +136,9 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
         if (from->source != SOURCE_SERVER)
             continue;
         p->state = PART_STORED;
+        p->stored_seq = ++fs->space->stored_seq;
+        p->punched = ranges_touches(&s->punched, p->offset, p->offset + p->size);
+        st->n_punched += p->punched;
         p->copied = known && known->copied;
         (void)snprintf(p->etag, sizeof(p->etag), "%s", from->etag);
         if (from->has_md5)
@@ -181,6 +187,10 @@ static int load_staged(struct fs *fs, struct inode *inode, uint64_t id,
     inode->staged = st;
     inode_pin_locked(inode);
     DL_APPEND(fs->staged, st);
+    size_t n;
+    const struct imap_range *v = imap_ranges(&st->have, &n);
+    for (size_t i = 0; i < n; i++)
+        space_force_locked(fs, st, v[i].from, v[i].to - v[i].from);
     if (rc == 0)
         rc = load_parts(fs, st, s, plan);
     if (rc < 0) {

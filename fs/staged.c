@@ -15,7 +15,9 @@
 #include "fs/match.h"
 #include "fs/note.h"
 #include "fs/publish.h"
+#include "fs/space.h"
 #include "fs/transfer.h"
+#include "net/base/clock.h"
 
 int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct staged **ret)
 {
@@ -73,6 +75,7 @@ void staged_reap_locked(struct fs *fs, struct staged *st)
     DL_DELETE(fs->staged, st);
     bool keep = st->keep;
     note_close_locked(fs, st);
+    space_forget_locked(fs, st);
     CRASH_POINT("staged.closed");
     if (keep)
         kept_add_locked(fs, st->id);
@@ -104,6 +107,7 @@ void staged_drop_locked(struct fs *fs, struct inode *inode, int result)
     waitlist_finish_locked(fs, &st->published, result);
     waitlist_finish_locked(fs, &st->writable, result);
     waitlist_finish_locked(fs, &st->filled, result);
+    space_dropped_locked(fs, st);
     transfer_cancel_all_locked(fs, st);
     staged_reap_locked(fs, st);
 }
@@ -147,8 +151,15 @@ int staged_write_begin_locked(struct fs *fs, struct staged *st, uint64_t off, ui
     if (st->state != STAGED_OPEN || st->paused || overlaps_fill(st, off, n))
         return -EAGAIN;
 
+    uint64_t from = off < st->size || off + n <= st->size ? off : st->size;
+    int rc = space_check_locked(fs, st, from, off + n);
+    if (rc == 0)
+        rc = space_reserve_locked(fs, st, off, n);
     /* Present from now on: a fill that starts meanwhile leaves the range alone. */
-    int rc = begin_change(fs, st);
+    if (rc == 0)
+        rc = begin_change(fs, st);
+    if (rc == 0)
+        rc = imap_remove(&st->fetched, off, off + n);
     if (rc == 0)
         rc = imap_add(&st->have, off, off + n);
     if (rc < 0)
@@ -167,6 +178,10 @@ static void touch_parts(struct fs *fs, struct staged *st, uint64_t off, uint64_t
         if (p->offset >= end)
             break;
         p->gen = st->gen;
+        if (p->punched) { /* replaced as a whole, or cut off */
+            p->punched = false;
+            st->n_punched--;
+        }
         if (p->state == PART_STORED)
             note_rewritten_locked(fs, st, i);
         if (p->state == PART_SENDING || p->state == PART_STORED)
@@ -233,16 +248,19 @@ void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uin
         (void)imap_remove(&st->have, off, off + n); /* else it reads as the zeros of the file */
     } else {
         st->gen++;
+        st->touched_ms = clock_ms();
         touch_parts(fs, st, off, off + n);
         if (off + n > st->size)
             st->size = off + n;
         if (st->state == STAGED_OPEN && !st->interrupted && st->inode->parent)
             seal_parts(fs, st, off, off + n);
     }
-    if (st->state == STAGED_DEAD)
+    if (st->state == STAGED_DEAD) {
         staged_reap_locked(fs, st);
-    else if (!st->writing)
+    } else if (!st->writing) {
         publish_step_locked(fs, st);
+        space_press_locked(fs); /* nobody could punch while it was written */
+    }
 }
 
 int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
@@ -252,13 +270,19 @@ int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
     if (staged_part_count(fs, st, size) > PLAN_PARTS_MAX)
         return -EFBIG;
 
-    int rc = begin_change(fs, st);
+    uint64_t from = size < st->size ? size : st->size;
+    int rc = size == st->size ? 0 : space_check_locked(fs, st, from, UINT64_MAX);
+    if (rc == 0)
+        rc = begin_change(fs, st);
     if (rc < 0)
         return rc;
     if (ftruncate(st->fd, (off_t)size) < 0)
         return -errno;
     if (size < st->size) {
         imap_truncate(&st->have, size);
+        imap_truncate(&st->fetched, size);
+        space_release_locked(fs, st, (size + SPACE_BLOCK - 1) / SPACE_BLOCK * SPACE_BLOCK,
+                             UINT64_MAX);
         if (st->base_len > size)
             st->base_len = size;
     }
@@ -275,7 +299,11 @@ int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t 
     if (st->state != STAGED_OPEN || st->filling || st->writing)
         return -EAGAIN;
 
-    int rc = begin_change(fs, st);
+    int rc = space_check_locked(fs, st, off, off + n);
+    if (rc == 0)
+        rc = begin_change(fs, st);
+    if (rc == 0)
+        rc = imap_remove(&st->fetched, off, off + n);
     if (rc == 0)
         rc = imap_add(&st->have, off, off + n);
     if (rc < 0)
@@ -291,14 +319,18 @@ int staged_fill_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t 
 {
     uint64_t end = off + n < st->base_len ? off + n : st->base_len;
     uint64_t from, to;
+    int rc = space_readable_locked(fs, st, off, off + n);
+    if (rc < 0)
+        return rc;
     if (off >= end || !imap_next_gap(&st->have, off, end, &from, &to))
         return 0;
     if (st->filling || st->inode->meta_sending) /* which may change the ETag, and comes back here */
         return -EINPROGRESS;
 
-    int rc = transfer_fill_locked(fs, st, from, to);
+    rc = transfer_fill_locked(fs, st, from, to);
     if (rc < 0)
         return rc;
+    space_force_locked(fs, st, from, to - from);
     st->filling = true;
     st->fill_from = from;
     st->fill_to = to;

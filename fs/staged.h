@@ -45,9 +45,12 @@ enum part_state {
 
 struct part {
     enum part_state state;
-    bool under_way; /* a transfer of it, perhaps with older bytes, has not been answered */
-    bool differs;   /* from what a kept upload has in its place */
-    bool copied;    /* by the server, from the stored object */
+    bool under_way;      /* a transfer of it, perhaps with older bytes, has not been answered */
+    bool differs;        /* from what a kept upload has in its place */
+    bool copied;         /* by the server, from the stored object */
+    bool punched;        /* its staging was released: only the server has it */
+    bool punching;       /* that is being done */
+    uint64_t stored_seq; /* STORED: its age among all parts of the mount */
     uint64_t offset;
     uint64_t size;
     uint64_t gen; /* of its bytes */
@@ -126,6 +129,16 @@ struct staged {
     uint64_t fill_from, fill_to;
     struct waitlist filled;
 
+    /* room on the local disk (fs/space.h) */
+    struct imap room;    /* ranges that count */
+    struct imap fetched; /* ranges that are as in the stored object */
+    unsigned n_punched;  /* parts */
+    unsigned punching;   /* of them: being punched */
+    unsigned cuts;       /* parts that were sealed short */
+    bool unpunchable;    /* it has failed once */
+    bool awaits_upload;  /* until another upload has ended */
+    int64_t touched_ms;  /* when it was last written */
+
     /* a temp name that is held for its rename (fs/hold.h) */
     bool held;
     bool expired; /* held for too long: it goes under its own name */
@@ -163,8 +176,9 @@ void staged_keep_locked(struct fs *fs, struct inode *inode, int result);
 
 bool staged_dirty(const struct staged *st);
 
-/* Steps 1 and 3 of a write, see above. begin: 0; or -EAGAIN when the writer has to wait in
- * st->writable. `failed`: the bytes did not reach the disk; the range is not counted as present. */
+/* Steps 1 and 3 of a write, see above. begin: 0; -EAGAIN when the writer has to wait in
+ * st->writable (or st->filled if it is being filled); -EBUSY when it has to wait for room
+ * (fs/space.h). `failed`: the bytes did not reach the disk; the range is not counted as present. */
 int staged_write_begin_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n);
 void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n,
                              bool failed);

@@ -11,6 +11,7 @@
 #include "fs/meta.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
+#include "fs/space.h"
 #include "net/base/clock.h"
 
 enum { SHRINK_MS = 10000 };
@@ -31,6 +32,7 @@ static void *run(void *arg)
         int64_t next = min64(meta_run_locked(fs, now, false), hold_run_locked(fs, now, false));
         next = min64(next, publish_run_locked(fs, now));
         next = min64(next, recovery_run_locked(fs, now));
+        next = min64(next, space_run_locked(fs, now));
         if (now >= shrink_ms) {
             inode_shrink_locked(fs, fs->root);
             kept_expire_locked(fs);

@@ -14,6 +14,7 @@
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/publish.h"
+#include "fs/space.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
@@ -134,6 +135,8 @@ static void transfer_done(struct obs_call *call)
     transfer_free_locked(t);
     st->users--;
     staged_reap_locked(fs, st);
+    space_uploads_locked(fs);
+    space_press_locked(fs);
     publish_pump_locked(fs);
     fs_unlock(fs);
 }

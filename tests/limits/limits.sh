@@ -1,0 +1,382 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# limits.sh - staging_max, memory, open uploads: many writers, large files, a full disk.
+# Cases are as in tests/mount/lib.sh.
+
+mib=1048576
+
+# The memory cgroup $CG of 256 MiB; enter_cgroup moves the calling shell into it.
+cgroup_256m() {
+    local v1=/sys/fs/cgroup/memory v2=/sys/fs/cgroup
+    if grep -qw memory "$v2/cgroup.controllers" 2>/dev/null; then
+        CG=$v2/obsmount-test.$$
+        echo +memory >"$v2/cgroup.subtree_control" 2>/dev/null
+        mkdir "$CG" 2>/dev/null || skip "no memory cgroup can be made (v2)"
+        if ! { echo $((256 * mib)) >"$CG/memory.max"; } 2>/dev/null; then
+            rmdir "$CG"
+            skip "the memory cgroup has no limit (v2)"
+        fi
+        echo "memory cgroup v2"
+    else
+        CG=$v1/obsmount-test.$$
+        mkdir "$CG" 2>/dev/null || skip "no memory cgroup can be made (v1)"
+        if ! { echo $((256 * mib)) >"$CG/memory.limit_in_bytes"; } 2>/dev/null; then
+            rmdir "$CG"
+            skip "the memory cgroup has no limit (v1)"
+        fi
+        echo "memory cgroup v1"
+    fi
+}
+
+enter_cgroup() { echo "$BASHPID" >"$CG/cgroup.procs"; }
+
+leave_cgroup() {
+    local parent pid
+    parent=$(dirname "$CG")
+    for pid in $(cat "$CG/cgroup.procs"); do echo "$pid" >"$parent/cgroup.procs" 2>/dev/null; done
+    rmdir "$CG" || fail "the cgroup cannot be removed"
+}
+
+# The most bytes that staging files took on the disk while the case ran.
+watch_staging() { # FILE
+    local most=0 now
+    while [ -e "$1.run" ]; do
+        now=$(find "$T/state" -name '*.data' -printf '%b\n' 2>/dev/null | awk '{ s += $1 } END { print s * 512 }')
+        [ "${now:-0}" -le "$most" ] || most=$now
+        echo "$most" >"$1"
+        sleep 0.1
+    done
+}
+
+start_watch() {
+    : >"$T/most.run"
+    watch_staging "$T/most" &
+    watcher=$!
+}
+
+end_watch() {
+    rm -f "$T/most.run"
+    wait "$watcher"
+    most=$(cat "$T/most")
+    echo "staging took at most $((most / mib)) MiB"
+}
+
+rss_kib() { awk -v name="$1:" '$1 == name { print $2 }' "/proc/$driver/status"; }
+
+source_of() { # NUMBER
+    echo "writer $1"
+    cat "$T/src"
+}
+
+# WRITERS of SIZE MiB each at once, beside as many that wrote IDLE bytes and stay open; all must
+# end, stay within LIMIT MiB, and store what was written.
+many_writers() { # WRITERS SIZE LIMIT IDLE
+    local writers=$1 size=$2 limit=$3 idle=$4 i pids=() before after
+    make_file "$T/src" $((size * mib))
+    before=$(rss_kib VmRSS)
+    start_watch
+    if [ "$idle" -gt 0 ]; then
+        (
+            [ -z "${CG:-}" ] || enter_cgroup
+            for ((i = 0; i < writers; i++)); do
+                exec {fd}>"$M/idle$i" || exit 1
+                head -c "$idle" "$T/src" >&"$fd" || exit 1
+            done
+            : >"$T/idle.ready"
+            while [ ! -e "$T/idle.end" ]; do sleep 0.2; done
+        ) &
+        idler=$!
+        for ((i = 0; i < 600; i++)); do
+            [ -e "$T/idle.ready" ] && break
+            sleep 0.1
+        done
+        [ -e "$T/idle.ready" ] || fail "the idle files are not written"
+    fi
+    for ((i = 0; i < writers; i++)); do
+        (
+            [ -z "${CG:-}" ] || enter_cgroup
+            source_of "$i" >"$M/f$i"
+        ) &
+        pids+=($!)
+    done
+    check "ls while they write" run_limited 20 ls "$M" >/dev/null
+    for i in "${pids[@]}"; do wait "$i" || fail "a writer failed"; done
+    after=$(rss_kib VmHWM)
+    echo "memory of the driver: $before KiB at first, $after KiB at most"
+    end_watch
+    [ "$most" -le $((limit * mib)) ] || fail "staging took $most bytes"
+    if [ "$idle" -gt 0 ]; then
+        : >"$T/idle.end"
+        wait "$idler" || fail "an idle writer failed"
+        oc get "idle$((writers - 1))" | cmp - <(head -c "$idle" "$T/src") || fail "an idle file differs"
+    fi
+    for ((i = 0; i < writers; i++)); do
+        oc get "f$i" | cmp - <(source_of "$i") || fail "f$i differs"
+    done
+    grep -q __asan_init "$OBSMOUNT" || [ $((after - before)) -le $((128 * 1024)) ] ||
+        fail "the driver's memory grew by $((after - before)) KiB"
+}
+
+tx_many_writers() { # timeout=300
+    service_start --rate 40000000
+    mounted_with "part_size=9M,parallel=4,staging_max=100M"
+    many_writers 16 20 100 0
+}
+
+tx_beside_idle_files() { # timeout=300
+    service_start --rate 40000000
+    mounted_with "part_size=9M,parallel=4,staging_max=100M"
+    many_writers 16 20 100 $mib
+    check "parts were sealed short" test "$(requests UploadPart)" -gt $((16 * 3))
+}
+
+# 64 writers of 100 MiB in 256 MiB of memory, page cache included, and 500 MiB of staging.
+tx_cgroup() { # long timeout=1800
+    cgroup_256m
+    service_start
+    (
+        enter_cgroup
+        mounted_with "part_size=9M,staging_max=500M"
+    ) || fail "mount"
+    mounted+=("$M")
+    driver=$(driver_pid "$M")
+    many_writers 64 100 500 $((5 * mib))
+    settle
+    mounted=()
+    leave_cgroup
+}
+
+# The same, small.
+tx_cgroup_small() { # timeout=300
+    cgroup_256m
+    service_start --rate 40000000
+    (
+        enter_cgroup
+        mounted_with "part_size=9M,parallel=4,staging_max=100M"
+    ) || fail "mount"
+    mounted+=("$M")
+    driver=$(driver_pid "$M")
+    many_writers 16 20 100 0
+    settle
+    mounted=()
+    leave_cgroup
+}
+
+# A file larger than staging_max goes through, and is what was written; reads before the end of what
+# was released are refused with a reason.
+tx_streams() { # s3 timeout=300
+    service_start
+    mounted_with "part_size=$part_size,staging_max=$((6 * part_size))"
+    make_file "$T/in" $((24 * part_size + 12345))
+    start_watch
+    check "cp" cp "$T/in" "$M/f"
+    end_watch
+    [ "$most" -le $((6 * part_size + 65536)) ] || fail "staging took $most bytes"
+    check_eq "the ETag" "$(stored_etag f)" "$(oc etag "$T/in" $part_size)"
+    drop_pages
+    check "cmp" cmp "$T/in" "$M/f"
+}
+
+# What of an open file was released: the first part and the last two are there, others are not.
+tx_punched_parts() { # timeout=120
+    service_start
+    mounted_with "staging_max=$((6 * part_size))"
+    make_file "$T/in" $((12 * part_size + 7))
+    python3 - "$T/in" "$M/f" $part_size <<'PY' || fail "an open file with released parts"
+import errno, os, sys
+data = open(sys.argv[1], "rb").read()
+part = int(sys.argv[3])
+fd = os.open(sys.argv[2], os.O_RDWR | os.O_CREAT)
+at = 0
+while at < len(data):
+    at += os.write(fd, data[at:at + 131072])
+assert os.pread(fd, 1000, 0) == data[:1000], "the first part"
+assert os.pread(fd, 1000, len(data) - 1000) == data[-1000:], "the last part"
+assert os.pread(fd, 1000, len(data) - part) == data[-part:-part + 1000], "the last but one"
+def refused(what, f):
+    try:
+        f()
+    except OSError as e:
+        assert e.errno == errno.ENOSPC, (what, e)
+        return
+    raise SystemExit(what + " was not refused")
+refused("a write into a released part", lambda: os.pwrite(fd, b"x", part + 10))
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+refused("a read of a released part", lambda: os.pread(fd, 4096, part + 8192))
+new = os.urandom(part)
+assert os.pwrite(fd, new, part) == part, "a whole part"
+data = data[:part] + new + data[2 * part:]
+assert os.pwrite(fd, b"HEAD", 0) == 4
+data = b"HEAD" + data[4:]
+refused("a rename", lambda: os.rename(sys.argv[2], sys.argv[2] + "2"))
+os.close(fd)
+open(sys.argv[1], "wb").write(data)
+PY
+    grep -q "staging_max" "$T/mount.log" || fail "the log does not name staging_max"
+    oc get f | cmp - "$T/in" || fail "the content"
+    check "cmp" cmp "$T/in" "$M/f"
+    mv "$M/f" "$M/g" || fail "rename after close"
+    check "cmp" cmp "$T/in" "$M/g"
+}
+
+# A writer that waits for room ends with the signal, and nothing of it is stored.
+tx_interrupted_wait() { # timeout=120
+    service_start
+    oc faults '[{"operation":"UploadPart","count":-1,"delay_ms":30000}]' >/dev/null
+    mounted_with "staging_max=$((4 * part_size))"
+    (exec head -c $((20 * part_size)) /dev/zero >"$M/f") &
+    local writer=$! i
+    for ((i = 0; i < 100; i++)); do
+        [ "$(stat -c %s "$M/f" 2>/dev/null || echo 0)" -ge $((4 * part_size)) ] && break
+        sleep 0.1
+    done
+    sleep 0.5
+    check "it waits" kill -0 $writer
+    check "ls meanwhile" run_limited 10 ls "$M" >/dev/null
+    kill -INT $writer
+    kill -TERM $writer
+    wait_gone $writer 5 || fail "the waiting writer is still there"
+    oc faults '[]' >/dev/null
+    check_eq "nothing is stored" "$(oc list)" ""
+}
+
+# What rsync does: a temporary name, written, closed, renamed.
+as_rsync() { # FILE NAME
+    python3 - "$1" "$M" "$2" <<'PY'
+import os, sys
+source, mount, name = sys.argv[1:]
+temp = f"{mount}/.{name}.A1b2C3"
+fd = os.open(temp, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+with open(source, "rb") as f:
+    while piece := f.read(262144):
+        os.write(fd, piece)
+os.close(fd)
+os.chmod(temp, 0o640)
+os.utime(temp, (1e9, 1e9))
+os.rename(temp, f"{mount}/{name}")
+PY
+}
+
+# Files that wait for their rename: without a copy if staging holds them, else under their own name.
+tx_predicted() { # timeout=120
+    service_start
+    mounted_with "staging_max=$((6 * part_size))"
+    make_file "$T/small" $((3 * part_size))
+    check "the small one" as_rsync "$T/small" small
+    check_eq "copies" "$(requests CopyObject CopyPart)" 0
+    make_file "$T/large" $((20 * part_size + 5))
+    check "the large one" as_rsync "$T/large" large
+    drop_pages
+    check "cmp" cmp "$T/large" "$M/large"
+    check "cmp" cmp "$T/small" "$M/small"
+    check_eq "attributes" "$(stat -c '%a %Y' "$M/large")" "640 1000000000"
+    check_eq "names" "$(oc list | cut -f 1 | xargs)" "large small"
+    check_eq "no upload is left" "$(oc uploads)" ""
+}
+
+# The driver is killed when parts of a closed file are on the server only: the next mount completes
+# the upload from them.
+tx_killed() { # timeout=120
+    service_start
+    oc faults '[{"operation":"CompleteMultipartUpload","count":-1,"delay_ms":30000}]' >/dev/null
+    mounted_with "staging_max=$((6 * part_size))"
+    make_file "$T/in" $((20 * part_size + 5))
+    cp "$T/in" "$M/f" 2>/dev/null &
+    local writer=$! i
+    for ((i = 0; i < 200; i++)); do
+        [ "$(requests UploadPart)" -ge 21 ] && break
+        sleep 0.1
+    done
+    sleep 0.5
+    kill -9 "$driver"
+    wait "$writer" && fail "close said that it was stored"
+    umount -l "$M"
+    oc faults '[]' >/dev/null
+    local sent
+    sent=$(requests UploadPart)
+    mounted_with "staging_max=$((6 * part_size))"
+    for ((i = 0; i < 200; i++)); do
+        [ -n "$(oc list f)" ] && break
+        sleep 0.1
+    done
+    oc get f | cmp - "$T/in" || fail "the content"
+    check_eq "parts sent again" "$(($(requests UploadPart) - sent))" 0
+}
+
+# The upload vanishes when parts of the file are nowhere else: an error, never an object with holes.
+tx_vanished() { # timeout=120
+    service_start
+    oc faults '[{"operation":"UploadPart","skip":15,"drop_upload":true}]' >/dev/null
+    mounted_with "staging_max=$((6 * part_size))"
+    make_file "$T/in" $((20 * part_size + 5))
+    fails "Input/output error" cp "$T/in" "$M/f"
+    check "the reason is told" grep -q "released to stay within staging_max" "$T/mount.log"
+    check_eq "nothing is stored" "$(oc list)" ""
+}
+
+# The disk, not staging_max, is the limit: a tenth of it stays free.
+tx_small_disk() { # timeout=180
+    dd if=/dev/zero of="$T/disk" bs=1M count=0 seek=200 2>/dev/null
+    mkfs.ext4 -q -m 0 "$T/disk" 2>/dev/null || skip "mkfs.ext4 cannot be run"
+    mkdir "$T/state"
+    mount -o loop "$T/disk" "$T/state" 2>/dev/null || skip "no loop device"
+    trap 'umnt "$M" 2>/dev/null; umount "$T/state"; clean_up' EXIT
+    service_start --rate 60000000
+    mounted_with "part_size=4M"
+    local i pids=() least=999999999999 now size
+    size=$(df -B1 --output=size "$T/state" | tail -n 1)
+    make_file "$T/src" $((80 * mib))
+    for i in 1 2 3 4 5; do
+        source_of $i >"$M/f$i" &
+        pids+=($!)
+    done
+    while kill -0 "${pids[@]}" 2>/dev/null; do
+        now=$(df -B1 --output=avail "$T/state" | tail -n 1)
+        [ "$now" -ge "$least" ] || least=$now
+        sleep 0.05
+    done
+    for i in "${pids[@]}"; do wait "$i" || fail "a writer failed"; done
+    echo "of $size bytes at least $least were free"
+    [ "$least" -ge $((size / 10 - mib)) ] || fail "only $least of $size bytes were free"
+    for i in 1 2 3 4 5; do oc get f$i | cmp - <(source_of $i) || fail "f$i differs"; done
+    settle
+    mounted=()
+    umount "$T/state" || fail "umount of the disk"
+    trap clean_up EXIT
+}
+
+# More files than open uploads: the others wait for their turn.
+tx_open_uploads() { # timeout=120
+    service_start
+    mounted_with "open_uploads=2"
+    local i pids=()
+    make_file "$T/src" $((3 * part_size))
+    for i in 1 2 3 4 5 6; do
+        source_of $i >"$M/f$i" &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do wait "$i" || fail "a writer failed"; done
+    for i in 1 2 3 4 5 6; do oc get f$i | cmp - <(source_of $i) || fail "f$i differs"; done
+}
+
+# A limit below four parts is refused.
+tx_too_small() {
+    service_start
+    fails "staging_max must hold four parts" mnt bkt "$M" "part_size=9M,staging_max=35M"
+    mounted=()
+}
+
+# 100 GiB with 1 GiB of staging: 10,000 parts are enough.
+tx_100g() { # long timeout=7200
+    service_start --null-store
+    mounted_with "part_size=9M,staging_max=1G,log_level=notice"
+    truncate -s 100G "$T/in"
+    start_watch
+    check "cp" dd if="$T/in" of="$M/f" bs=1M status=none
+    end_watch
+    [ "$most" -le $((1024 * mib + mib)) ] || fail "staging took $most bytes"
+    check_eq "the size" "$(oc list f | cut -f 2)" $((100 * 1024 * mib))
+    echo "parts: $(requests UploadPart)"
+}
+
+. "$(dirname "$0")/../mount/lib.sh"
