@@ -16,6 +16,7 @@
 #include "fs/publish.h"
 #include "fs/space.h"
 #include "fs/worker.h"
+#include "net/base/clock.h"
 #include "net/base/log.h"
 #include "net/digest.h"
 
@@ -128,6 +129,8 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.resumed = true;
+    st->upload.begun_ms = clock_ms(); /* what stood there before is older: recover_match_upload() */
+    st->upload.initiated_s = s->initiated_s;
     st->upload.meta_gen = st->inode->meta_gen - 1; /* its attributes are not known: send ours */
     st->match = look->match;
     look->match = NULL;

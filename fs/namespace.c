@@ -274,6 +274,21 @@ static int keep_content(struct fs *fs, struct inode *inode, struct intr *intr)
     return rc == -ESTALE ? 0 : rc; /* somebody else was faster: nothing to keep */
 }
 
+/* A temporary file with parts under the name that it was to get (rsync removes its own when it is
+ * interrupted): they are kept for the next try. */
+static void keep_parts(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    char key[OBS_KEY_MAX + 1];
+    if (st->keep || !st->journal || st->upload.state != UPLOAD_ACTIVE ||
+        inode_key_locked(fs, inode, key) < 0 || strcmp(key, st->upload.key) == 0)
+        return;
+    for (size_t i = 0; i < st->n_parts && !st->keep; i++)
+        st->keep = st->parts[i].state == PART_STORED;
+    if (st->keep)
+        note_interrupted_locked(fs, st, INTERRUPT_UNLINKED, 0);
+}
+
 int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *intr)
 {
     int rc = ns_settle_locked(fs, inode, intr);
@@ -286,6 +301,8 @@ int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *i
             return rc;
     }
     struct staged *st = inode->staged;
+    if (st)
+        keep_parts(fs, inode);
     if (st && !inode->nopen) {
         staged_drop_locked(fs, inode, 0);
     } else if (st && st->state == STAGED_PUBLISHING) {
@@ -375,7 +392,7 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
     if (rc == 0 && inode->parent == dir && strcmp(inode->name, name) == 0) {
         inode_tombstone_locked(fs, dir, name);
         inode->attr.ctime = clock_real();
-        if (inode->staged) /* somebody has it open */
+        if (inode->staged && !inode->staged->keep) /* somebody has it open */
             note_abandoned_locked(fs, inode->staged, "removed");
     }
     inode_unpin_locked(fs, inode);

@@ -152,6 +152,8 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.resumed = true;
+    st->upload.begun_ms = clock_ms(); /* what stands there now is older: the plan has asked */
+    st->upload.initiated_s = s->initiated_s;
     st->upload.meta_gen =
         st->inode->meta_gen - 1; /* the final attributes are sent after Complete */
     return 0;
