@@ -24,15 +24,19 @@ int journal_salt(uint64_t *ret)
     return getrandom(ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) ? 0 : -EIO;
 }
 
-static struct journal *new_journal(const struct io *io, const char *dir, uint64_t id)
+/* A journal without a file, and where its file is. */
+static int new_journal(const struct io *io, const char *dir, uint64_t id, char path[PATH_MAX],
+                       struct journal **ret, struct err *e)
 {
+    int rc = journal_path(dir, id, "", path);
+    if (rc < 0)
+        return err_set(e, rc, "journal: the path of '%s' is too long", dir);
     struct journal *j = calloc(1, sizeof(*j));
-    if (!j)
-        return NULL;
-    j->dir = strdup(dir);
-    if (!j->dir) {
+    if (j)
+        j->dir = strdup(dir);
+    if (!j || !j->dir) {
         free(j);
-        return NULL;
+        return err_set(e, -ENOMEM, "journal: out of memory");
     }
     j->io = io;
     j->id = id;
@@ -41,7 +45,8 @@ static struct journal *new_journal(const struct io *io, const char *dir, uint64_
     j->since.max = JOURNAL_SIZE_MAX;
     lock_init(&j->lock);
     lock_cond_init(&j->cond);
-    return j;
+    *ret = j;
+    return 0;
 }
 
 void journal_close(struct journal *j)
@@ -80,12 +85,10 @@ int journal_create(const struct io *io, const char *dir, uint64_t id, const stru
                    struct journal **ret, struct err *e)
 {
     char path[PATH_MAX];
-    int rc = journal_path(dir, id, "", path);
+    struct journal *j;
+    int rc = new_journal(io, dir, id, path, &j, e);
     if (rc < 0)
-        return err_set(e, rc, "journal: the path of '%s' is too long", dir);
-    struct journal *j = new_journal(io, dir, id);
-    if (!j)
-        return err_set(e, -ENOMEM, "journal: out of memory");
+        return rc;
 
     j->fresh_name = true;
     rc = journal_salt(&j->salt);
@@ -258,12 +261,10 @@ int journal_open(const struct io *io, const char *dir, uint64_t id, struct journ
                  struct journal_report *ret_report, struct err *e)
 {
     char path[PATH_MAX];
-    int rc = journal_path(dir, id, "", path);
+    struct journal *j;
+    int rc = new_journal(io, dir, id, path, &j, e);
     if (rc < 0)
-        return err_set(e, rc, "journal: the path of '%s' is too long", dir);
-    struct journal *j = new_journal(io, dir, id);
-    if (!j)
-        return err_set(e, -ENOMEM, "journal: out of memory");
+        return rc;
 
     struct journal_report report = {0};
     rc = open_file(j, path, &report, e);

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "fs/attr.h"
 #include "net/base/buf.h"
 #include "net/base/cleanup.h"
+#include "net/base/file.h"
 
 enum {
     FILE_MAX = 4 << 20,
@@ -166,20 +166,8 @@ static int read_table(const char *path, struct buf *out, struct err *err)
     if (!S_ISREG(st.st_mode))
         return err_set(err, -EINVAL, "'%s' is not a regular file", path);
 
-    for (;;) {
-        char piece[8192];
-        ssize_t got = read(fd, piece, sizeof(piece));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set(err, -errno, "cannot read '%s': %s", path, err_text(errno));
-        size_t room = out->max - out->n;
-        int rc = buf_add(out, piece, (size_t)got < room ? (size_t)got : room);
-        if (rc < 0)
-            return err_set(err, rc, "cannot read '%s': out of memory", path);
-        if (got == 0 || out->n == out->max)
-            return 0;
-    }
+    int rc = file_read_buf(fd, out);
+    return rc < 0 ? err_set(err, rc, "cannot read '%s': %s", path, err_text(rc)) : 0;
 }
 
 int mime_load(const char *path, struct mime **ret, struct err *err)

@@ -129,6 +129,17 @@ static bool is_user_xattr(const char *name)
     return strncmp(name, "user.", 5) == 0 && strncmp(name, "user.obs.", 9) != 0;
 }
 
+/* `n` is -errno or the length; with `size` 0 only that was asked for. */
+static void reply_xattr(fuse_req_t req, ssize_t n, size_t size, const char *bytes)
+{
+    if (n < 0)
+        fuse_reply_err(req, (int)-n);
+    else if (size == 0)
+        fuse_reply_xattr(req, (size_t)n);
+    else
+        fuse_reply_buf(req, bytes, (size_t)n);
+}
+
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct op op;
@@ -144,12 +155,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
         n = xattr_set_get(&inode->xattrs, name, size ? value : NULL,
                           size < sizeof(value) ? size : sizeof(value));
     op_end(&op);
-    if (n < 0)
-        fuse_reply_err(req, (int)-n);
-    else if (size == 0)
-        fuse_reply_xattr(req, (size_t)n);
-    else
-        fuse_reply_buf(req, value, (size_t)n);
+    reply_xattr(req, n, size, value);
 }
 
 void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
@@ -163,12 +169,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
         n = xattr_set_list(&inode->xattrs, size ? names : NULL,
                            size < sizeof(names) ? size : sizeof(names));
     op_end(&op);
-    if (n < 0)
-        fuse_reply_err(req, (int)-n);
-    else if (size == 0)
-        fuse_reply_xattr(req, (size_t)n);
-    else
-        fuse_reply_buf(req, names, (size_t)n);
+    reply_xattr(req, n, size, names);
 }
 
 /* After a change of the set: all properties together must fit into what an object may carry. */

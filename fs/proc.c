@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "net/base/cleanup.h"
+#include "net/base/file.h"
 
 enum {
     PROC_READ_MAX = 4096, /* a stat file has about 400 bytes; of a status file the top is wanted */
@@ -123,7 +123,6 @@ int proc_status_number(const char *text, size_t n, const char *name, uint64_t *r
 static ssize_t read_proc(pid_t pid, const char *file, char out[PROC_READ_MAX])
 {
     char path[64];
-    size_t n = 0;
 
     if (pid <= 0)
         return -ESRCH;
@@ -131,17 +130,7 @@ static ssize_t read_proc(pid_t pid, const char *file, char out[PROC_READ_MAX])
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    while (n < PROC_READ_MAX) {
-        ssize_t got = read(fd, out + n, PROC_READ_MAX - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    return (ssize_t)n;
+    return file_read(fd, out, PROC_READ_MAX);
 }
 
 int proc_stat_read(pid_t pid, struct proc_stat *ret)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "net/base/cleanup.h"
+#include "net/base/file.h"
 
 /* A host with ten thousands of containers has long lists. */
 enum { MOUNTINFO_MAX = 64 << 20 };
@@ -20,19 +21,8 @@ static int read_file(const char *path, struct buf *out)
     CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
-    for (;;) {
-        char piece[4096];
-        ssize_t n = read(fd, piece, sizeof(piece));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return 0;
-        int rc = buf_add(out, piece, (size_t)n);
-        if (rc < 0)
-            return rc;
-    }
+    int rc = file_read_buf(fd, out);
+    return rc > 0 ? -EMSGSIZE : rc;
 }
 
 void mount_entry_done(struct mount_entry *entry)

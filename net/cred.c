@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/base/cleanup.h"
+#include "net/base/file.h"
 
 void cred_wipe(struct cred *cred)
 {
@@ -200,23 +201,6 @@ static int check_file(const char *path, const struct stat *st, size_t max, struc
     return 0;
 }
 
-/* Up to `size` bytes, in as many reads as it takes. */
-static ssize_t read_all(int fd, char *out, size_t size)
-{
-    size_t n = 0;
-    while (n < size) {
-        ssize_t got = read(fd, out + n, size - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -errno;
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
-    return (ssize_t)n;
-}
-
 ssize_t cred_read_file(const char *path, char *out, size_t size, struct err *err)
 {
     struct stat st;
@@ -230,7 +214,7 @@ ssize_t cred_read_file(const char *path, char *out, size_t size, struct err *err
     int rc = check_file(path, &st, size - 1, err);
     if (rc < 0)
         return rc;
-    ssize_t n = read_all(fd, out, size);
+    ssize_t n = file_read(fd, out, size);
     if (n < 0)
         return err_set(err, (int)n, "cannot read '%.160s': %s", path, err_text((int)n));
     if ((size_t)n == size) {
