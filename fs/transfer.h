@@ -36,7 +36,7 @@ struct transfer {
     uint64_t size;
     int sink_error;
     _Atomic(uint64_t) progress; /* bytes of the body that were handed out */
-    struct err cause; /* CHECK: why the Complete is in doubt */
+    struct err cause;           /* CHECK: why the Complete is in doubt */
     /* owned */
     char *key;
     char *source_key;
