@@ -13,7 +13,7 @@ if libc.renameat2(-100, os.fsencode(sys.argv[2]), -100, os.fsencode(sys.argv[3])
 EOF_PY
 }
 
-t_mkdir_rmdir() { # s3
+t_mkdir_rmdir() { # s3-long
     check "mkdir" mkdir -m 750 "$M/d"
     check_eq "keys" "$(keys)" d/
     check_eq "attributes" "$(stat -c '%a %F' "$M/d")" "750 directory"
@@ -49,7 +49,7 @@ t_rmdir_not_empty() { # s3
 }
 
 # What somebody else has put there counts, even if the listing is believed still.
-t_rmdir_filled_behind() { # s3
+t_rmdir_filled_behind() { # s3-long
     mkdir "$M/d"
     ls "$M/d"
     echo x | oc put d/f >/dev/null
@@ -67,7 +67,7 @@ t_implicit_directory() { # s3
 }
 
 # The last name of an implicit directory goes: the directory stays, as on a disk.
-t_implicit_directory_emptied() { # s3
+t_implicit_directory_emptied() { # s3-long
     echo x | oc put a/b >/dev/null
     rm "$M/a/b"
     check_eq "kind" "$(stat -c %F "$M/a")" directory
@@ -94,7 +94,7 @@ t_directory_attributes() { # s3
 }
 
 # The times of a directory are what utimens stored: names that come do not change them in the bucket.
-t_directory_times() { # s3
+t_directory_times() { # s3-long
     mkdir "$M/d"
     touch -d @1234567 "$M/d"
     drop_pages
@@ -112,7 +112,7 @@ t_root_attributes() {
     check_eq "keys" "$(keys | sed 's/^\/$//')" ""
 }
 
-t_rename_empty() { # s3
+t_rename_empty() { # s3-long
     mkdir "$M/a"
     check "mv" mv "$M/a" "$M/b"
     check_eq "keys" "$(keys)" b/
@@ -139,7 +139,7 @@ t_rename_with_files() { # s3
     check_eq "keys" "$(oc list b | wc -l)" 17
 }
 
-t_rename_implicit() { # s3
+t_rename_implicit() { # s3-long
     echo x | oc put a/b/c >/dev/null
     check "mv" mv "$M/a" "$M/z"
     check_eq "content" "$(cat "$M/z/b/c")" x
@@ -176,7 +176,7 @@ EOF_PY
     check "content" cmp "$T/big" "$M/b/r"
 }
 
-t_rename_into_subdirectory() { # s3
+t_rename_into_subdirectory() { # s3-long
     mkdir -p "$M/a/b" "$M/c"
     echo x >"$M/a/b/f"
     check "mv" mv "$M/a" "$M/c/a"
@@ -193,7 +193,7 @@ t_rename_over_empty_directory() { # s3
     check_eq "content" "$(cat "$M/b/f")" x
 }
 
-t_rename_over_full_directory() { # s3
+t_rename_over_full_directory() { # s3-long
     mkdir "$M/a" "$M/b"
     echo x >"$M/b/f"
     fails "Directory not empty" mv -T "$M/a" "$M/b"
@@ -247,7 +247,7 @@ t_move_across_directories() { # s3
 }
 
 # More objects than dir_rename_max: rename() says EXDEV, mv(1) copies.
-tx_rename_too_many() { # s3
+tx_rename_too_many() { # s3-long
     service_start
     mounted_with dir_rename_max=5
     oc fill a/f 9 3
@@ -268,7 +268,7 @@ t_ten_thousand() { # s3 timeout=300
 }
 
 # Listed while names come and go: each name that is there all the time is seen exactly once.
-t_list_while_changing() { # s3 timeout=180
+t_list_while_changing() { # s3-long timeout=180
     oc fill d/f 1500
     (
         for i in $(seq 40); do
@@ -340,7 +340,7 @@ t_remove_current_directory() {
     check_eq "keys" "$(keys)" ""
 }
 
-tx_no_dir_markers() { # s3
+tx_no_dir_markers() { # s3-long
     service_start
     mounted_with dir_markers=off
     mkdir "$M/d"

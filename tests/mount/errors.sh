@@ -62,7 +62,7 @@ EOF_PY
 }
 
 # Gathered changes that are refused in the end: the next change or open says it, once.
-t_read_only_key_gathered() { # s3
+t_read_only_key_gathered() { # s3-long
     echo old | oc put f >/dev/null
     read_only_key
     chmod 600 "$M/f" || fail "a gathered change is answered at once"
@@ -114,7 +114,7 @@ EOF_PY
     check_eq "content" "$(oc get f)" fine
 }
 
-t_mounted_read_only() { # s3
+t_mounted_read_only() { # s3-long
     echo old | oc put f >/dev/null
     remount ro
     python_case <<'EOF_PY'
@@ -132,7 +132,7 @@ EOF_PY
 }
 
 # Nobody but who may: the kernel checks modes and owners.
-t_permissions() { # s3
+t_permissions() { # s3-long
     command -v setpriv >/dev/null || skip "setpriv is not installed"
     remount allow_other
     echo mine >"$M/f"
@@ -180,7 +180,7 @@ EOF_PY
     check_eq "by the mount" "$(cat "$M/f")" old
 }
 
-t_quota() { # s3
+t_quota() { # s3-long
     remount retry_time=1s
     oc faults '[{"operation": "PutObject", "count": -1, "status": 403, "code": "InsufficientStorageSpace"}]'
     python_case <<'EOF_PY'
@@ -256,7 +256,7 @@ t_stalled_upload() { # s3
     oc faults '[]'
 }
 
-t_stalled_read_is_interrupted() { # s3
+t_stalled_read_is_interrupted() { # s3-long
     make_file "$T/f" $((part_size * 2))
     oc put f "$T/f" >/dev/null
     drop_pages
@@ -274,7 +274,7 @@ t_stalled_read_is_interrupted() { # s3
 }
 
 # What the service sends is not what it says: never handed on.
-t_lying_service() { # s3
+t_lying_service() { # s3-long
     make_file "$T/f" $((part_size + 5000))
     oc put f "$T/f" >/dev/null
     drop_pages retry_time=2s
@@ -284,7 +284,7 @@ t_lying_service() { # s3
 }
 
 # Each open handle is told once.
-t_error_is_told_once() { # s3
+t_error_is_told_once() { # s3-long
     remount retry_time=1s
     oc faults '[{"operation": "PutObject", "count": 1, "status": 403, "code": "AccessDenied"}]'
     python_case <<'EOF_PY'

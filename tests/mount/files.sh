@@ -38,14 +38,14 @@ t_append_large() { # s3
     same_everywhere
 }
 
-t_append_repeatedly() { # s3
+t_append_repeatedly() { # s3-long
     local i
     for i in $(seq 30); do both append "line $i" @; done
     same_everywhere
 }
 
 # Two processes append at the same time: no line is lost or torn.
-t_append_by_two() { # s3
+t_append_by_two() { # s3-long
     local pids=() n
     for n in a b; do
         (
@@ -66,7 +66,7 @@ overwrite() { # SIZE OFFSET LENGTH
     same_everywhere
 }
 
-t_overwrite_in_small() { # s3
+t_overwrite_in_small() { # s3-long
     overwrite 5000 100 50
 }
 
@@ -78,11 +78,11 @@ t_overwrite_across_parts() { # s3
     overwrite $((part_size * 4 + 9)) $((part_size * 2 - 500)) 1000
 }
 
-t_overwrite_last_byte() { # s3
+t_overwrite_last_byte() { # s3-long
     overwrite $((part_size * 2 + 9)) $((part_size * 2 + 8)) 1
 }
 
-t_overwrite_beyond_end() { # s3
+t_overwrite_beyond_end() { # s3-long
     overwrite 1000 $((part_size + 5)) 100
 }
 
@@ -103,7 +103,7 @@ t_truncate_to_zero() { # s3
     same_everywhere
 }
 
-t_truncate_small_down() { # s3
+t_truncate_small_down() { # s3-long
     begin 5000
     both truncate -s 123 @
     same_everywhere
@@ -115,7 +115,7 @@ t_truncate_large_down() { # s3
     same_everywhere
 }
 
-t_truncate_small_up() { # s3
+t_truncate_small_up() { # s3-long
     begin 5000
     both truncate -s 100000 @
     same_everywhere
@@ -128,7 +128,7 @@ t_truncate_large_up() { # s3
 }
 
 # Down and up again through one handle: what was cut off reads as zeros.
-t_truncate_down_and_up() { # s3
+t_truncate_down_and_up() { # s3-long
     begin $((part_size * 2))
     both python3 -c '
 import os, sys
@@ -152,7 +152,7 @@ os.close(fd)' @
 }
 
 # Backwards, in small pieces: parts fill from their ends.
-t_backward_writes() { # s3
+t_backward_writes() { # s3-long
     both python3 -c '
 import os, sys
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
@@ -178,7 +178,7 @@ os.close(fd)' @
     same_everywhere
 }
 
-t_fallocate() { # s3
+t_fallocate() { # s3-long
     begin 1000
     both fallocate -l 200000 @
     both fallocate -p -o 100 -l 500 @
@@ -207,7 +207,7 @@ with open(sys.argv[1], "r+b") as f:
 }
 
 # Without msync: stored when the last descriptor goes.
-t_mmap_write_no_msync() { # s3
+t_mmap_write_no_msync() { # s3-long
     begin 100000
     both python3 -c '
 import mmap, os, sys
@@ -221,7 +221,7 @@ m.close()' @
     same_everywhere
 }
 
-t_mmap_read() { # s3
+t_mmap_read() { # s3-long
     begin $((part_size * 2 + 4321))
     drop_pages
     both python3 -c '
@@ -231,7 +231,7 @@ with open(sys.argv[1], "rb") as f, open(sys.argv[2], "rb") as g:
     assert m[:] == g.read()' @ "$T/local"
 }
 
-t_exclusive_create() { # s3
+t_exclusive_create() { # s3-long
     both python3 -c '
 import os, sys
 os.close(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL))
@@ -244,7 +244,7 @@ sys.exit(1)' @
 }
 
 # The object was put by somebody else after the directory was listed: seen when the listing is old.
-tx_exclusive_create_behind() { # s3
+tx_exclusive_create_behind() { # s3-long
     service_start
     mounted_with meta_ttl=0
     ls "$M" >/dev/null
@@ -255,7 +255,7 @@ os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL)' "$M/f"
     check_eq "theirs is there" "$(oc get f)" theirs
 }
 
-t_name_used_again() { # s3
+t_name_used_again() { # s3-long
     echo one >"$M/f"
     rm "$M/f"
     echo two >"$M/f"
@@ -290,7 +290,7 @@ EOF_PY
     mounted_with
 }
 
-t_unlink_while_open_small() { # s3
+t_unlink_while_open_small() { # s3-long
     unlink_while_open 1000
 }
 
@@ -299,7 +299,7 @@ t_unlink_while_open_large() { # s3
 }
 
 # Never stored: created, removed, then used.
-t_unlink_new_while_open() { # s3
+t_unlink_new_while_open() { # s3-long
     python3 - "$M/f" <<'EOF_PY' || fail "the holder of a removed file"
 import os, sys
 fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
@@ -354,7 +354,7 @@ EOF_PY
     check "content" cmp "$T/local" "$M/g"
 }
 
-t_rename_over_existing() { # s3
+t_rename_over_existing() { # s3-long
     begin 1000
     make_file "$T/other" $((part_size + 100))
     cp "$T/other" "$M/g"
@@ -440,7 +440,7 @@ t_symlink() { # s3
     check_eq "objects" "$(oc list | cut -f 1 | xargs)" "f l2"
 }
 
-t_long_symlink() { # s3
+t_long_symlink() { # s3-long
     local target
     target=$(printf '%04000d' 7)
     check "ln -s" ln -s "$target" "$M/link"
@@ -448,7 +448,7 @@ t_long_symlink() { # s3
     check_eq "readlink" "$(readlink "$M/link")" "$target"
 }
 
-t_hard_link_is_refused() { # s3
+t_hard_link_is_refused() { # s3-long
     begin 10
     fails "Operation not permitted" ln "$M/f" "$M/g"
     check_eq "objects" "$(oc list | cut -f 1)" f
@@ -468,7 +468,7 @@ t_special_files() { # s3
 }
 
 # The regular files of mknod(2).
-t_mknod_regular() { # s3
+t_mknod_regular() { # s3-long
     check "mknod" python3 -c 'import os, stat, sys; os.mknod(sys.argv[1], 0o604 | stat.S_IFREG)' "$M/f"
     check_eq "mode" "$(stat -c '%a %s' "$M/f")" "604 0"
     drop_pages
@@ -491,7 +491,7 @@ t_xattrs() { # s3
     check "content" cmp "$T/local" "$M/f"
 }
 
-t_xattrs_go_with_cp() { # s3
+t_xattrs_go_with_cp() { # s3-long
     command -v setfattr >/dev/null || skip "setfattr is not installed"
     begin 100
     setfattr -n user.a -v 1 "$T/local" 2>/dev/null || skip "$T takes no user xattrs"
@@ -531,14 +531,14 @@ os.setxattr(sys.argv[1], "user.big", b"x" * 9000)' "$M/f"
     check_eq "names" "$(getfattr --absolute-names -d "$M/f")" ""
 }
 
-t_statfs() { # s3
+t_statfs() { # s3-long
     check "df" df "$M" >/dev/null
     check_eq "type" "$(df --output=fstype "$M" | tail -n 1)" fuse.obsmount
     [ "$(stat -f -c %a "$M")" -gt 1000000 ] || fail "df shows no space"
     check_eq "longest name" "$(stat -f -c %l "$M")" 255
 }
 
-t_o_direct() { # s3
+t_o_direct() { # s3-long
     make_file "$T/local" $((1 << 20))
     check "dd in" dd if="$T/local" of="$M/f" bs=128k oflag=direct status=none
     check "dd out" dd if="$M/f" of="$T/out" bs=128k iflag=direct status=none
@@ -554,7 +554,7 @@ t_o_sync() { # s3
     same_everywhere
 }
 
-t_copy_file_range() { # s3
+t_copy_file_range() { # s3-long
     begin $((part_size * 3 + 5))
     check "copy" python3 -c '
 import os, sys
@@ -603,7 +603,7 @@ for i in range(150):
     assert got == want[off:off + n], (off, n, len(got))' "$M/f" "$T/local"
 }
 
-t_many_readers() { # s3
+t_many_readers() { # s3-long
     begin $((part_size * 4 + 123))
     drop_pages
     local pids=() i

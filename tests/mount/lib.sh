@@ -7,7 +7,8 @@
 #   tests/mount/FILE.sh                   lists them
 #
 # CMakeLists.txt finds them by the line that opens the function. A comment on that line says how to
-# run it: "s3" (in dialect s3 too), "long", "timeout=SECONDS".
+# run it: "s3" (in dialect s3 too; "s3-long": there only among the long tests), "long",
+# "timeout=SECONDS".
 #
 # When a case begins, obs-local runs with an empty bucket "bkt", mounted at $M; $T is for other files.
 # Cases that want something else are named tx_NAME, and begin with nothing but $T.

@@ -20,23 +20,23 @@ odd_name() { # NAME
     check_eq "objects" "$(oc list)" ""
 }
 
-t_spaces() { # s3
+t_spaces() { # s3-long
     odd_name " two  spaces "
 }
 
-t_quotes() { # s3
+t_quotes() { # s3-long
     odd_name "it's \"quoted\" \`so\`"
 }
 
-t_percent() { # s3
+t_percent() { # s3-long
     odd_name '100%25 %zz %'
 }
 
-t_plus() { # s3
+t_plus() { # s3-long
     odd_name 'a+b c'
 }
 
-t_hash_question() { # s3
+t_hash_question() { # s3-long
     odd_name '#a?b&c=d;e'
 }
 
@@ -44,7 +44,7 @@ t_xml_characters() { # s3
     odd_name '<a>&amp;<b>]]>'
 }
 
-t_backslash_star() { # s3
+t_backslash_star() { # s3-long
     odd_name 'a\b*[c]{d}|~!@$^()'
 }
 
@@ -53,7 +53,7 @@ t_utf8() { # s3
 }
 
 # Two forms of the same letter are two names.
-t_utf8_forms() { # s3
+t_utf8_forms() { # s3-long
     printf one >"$M/"$'\u00e9'
     printf two >"$M/e"$'\u0301'
     drop_pages
@@ -66,11 +66,11 @@ t_newline() { # s3
     odd_name $'two\nlines'
 }
 
-t_control_characters() { # s3
+t_control_characters() { # s3-long
     odd_name $'tab\tbell\aescape\eend\x7f'
 }
 
-t_leading_dash_dot() { # s3
+t_leading_dash_dot() { # s3-long
     printf x >"$M/-rf"
     printf y >"$M/..dots"
     printf z >"$M/..."
@@ -97,7 +97,7 @@ t_odd_name_in_parts() { # s3
     check "content" cmp "$T/f" "$M/2$name"
 }
 
-t_longest_name() { # s3
+t_longest_name() { # s3-long
     local name
     name=$(printf '%0255d' 7)
     printf x >"$M/$name" || fail "255 bytes"
@@ -128,7 +128,7 @@ t_longest_key() { # s3
     check_eq "names" "$(ls "$dir" | wc -l)" 2
 }
 
-t_longest_key_below_prefix() { # s3
+t_longest_key_below_prefix() { # s3-long
     local part
     part=$(printf '%0249d' 7)
     leave
@@ -137,7 +137,7 @@ t_longest_key_below_prefix() { # s3
     fails "File name too long" touch "$M/$(printf '%025d' 1)"
 }
 
-t_not_utf8() { # s3
+t_not_utf8() { # s3-long
     fails "Invalid or incomplete multibyte" python3 -c '
 import os, sys
 os.close(os.open(os.fsencode(sys.argv[1]) + b"/\xff\xfe", os.O_CREAT | os.O_WRONLY))' "$M"
@@ -175,7 +175,7 @@ t_keys_without_paths() { # s3
 }
 
 # Both "d" and "d/": the directory is shown.
-t_file_and_directory() { # s3
+t_file_and_directory() { # s3-long
     echo file | oc put d >/dev/null
     oc put d/ /dev/null >/dev/null
     echo in | oc put d/f >/dev/null
@@ -193,7 +193,7 @@ t_file_and_directory() { # s3
 }
 
 # Names that sort around "/": "d", "d!", "d/", "d0" stand in different places of a listing.
-t_order_around_slash() { # s3
+t_order_around_slash() { # s3-long
     local name
     for name in 'd!' 'd-' 'd.x' 'd/in' 'd0' 'dd' 'd'; do
         echo "$name" | oc put "$name" >/dev/null
@@ -204,7 +204,7 @@ t_order_around_slash() { # s3
 }
 
 # A directory whose name is the beginning of many others', looked up before it is listed.
-t_lookup_of_a_beginning() { # s3
+t_lookup_of_a_beginning() { # s3-long
     oc fill a 1200 1
     echo in | oc put a/f >/dev/null
     check_eq "kind" "$(stat -c %F "$M/a")" directory

@@ -12,7 +12,7 @@ t_second_ls_is_free() { # s3
     check "the same" cmp "$T/1" "$T/2"
 }
 
-t_ls_l_costs_one_head_each() { # s3
+t_ls_l_costs_one_head_each() { # s3-long
     oc fill d/f 50 10
     oc reset
     ls -l "$M/d" >"$T/1"
@@ -21,7 +21,7 @@ t_ls_l_costs_one_head_each() { # s3
     check_eq "others" "$(requests)" "$(requests HeadObject ListObjects)"
 }
 
-t_plain_ls_costs_no_head() { # s3
+t_plain_ls_costs_no_head() { # s3-long
     oc fill d/f 50 10
     oc reset
     ls "$M/d" >/dev/null
@@ -40,7 +40,7 @@ t_ls_l_after_remount() { # s3
     check "the same" cmp "$T/1" "$T/2"
 }
 
-t_missing_names_of_a_listed_directory() { # s3
+t_missing_names_of_a_listed_directory() { # s3-long
     oc fill d/f 50 10
     ls "$M/d" >/dev/null
     oc reset
@@ -49,7 +49,7 @@ t_missing_names_of_a_listed_directory() { # s3
     check_eq "requests" "$(requests)" 0
 }
 
-t_missing_name_costs_one_request() { # s3
+t_missing_name_costs_one_request() { # s3-long
     oc fill d/f 5 10
     stat "$M/d" >/dev/null
     oc reset
@@ -103,7 +103,7 @@ t_sequential_read() { # s3
 }
 
 # 4 KiB at the beginning of a large file.
-t_first_bytes() { # s3
+t_first_bytes() { # s3-long
     make_file "$T/f" $((16 << 20))
     oc put f "$T/f" >/dev/null
     drop_pages
@@ -130,7 +130,7 @@ tx_replaced_is_seen_at_open() { # s3
 }
 
 # The same with the default open_ttl, a second later.
-t_replaced_is_seen_after_open_ttl() { # s3
+t_replaced_is_seen_after_open_ttl() { # s3-long
     echo one | oc put f >/dev/null
     check_eq "content" "$(cat "$M/f")" one
     echo "two " | oc put f >/dev/null
@@ -138,7 +138,7 @@ t_replaced_is_seen_after_open_ttl() { # s3
     check_eq "content" "$(cat "$M/f")" "two "
 }
 
-t_new_name_is_seen_after_meta_ttl() { # s3
+t_new_name_is_seen_after_meta_ttl() { # s3-long
     remount meta_ttl=1s
     ls "$M" >/dev/null
     [ ! -e "$M/f" ] || fail "it exists"
@@ -208,7 +208,7 @@ t_two_mounts() { # s3
 }
 
 # What the mount itself has changed is seen at once.
-t_own_changes_are_seen() { # s3
+t_own_changes_are_seen() { # s3-long
     oc fill d/f 20 10
     ls -l "$M/d" >/dev/null
     echo new >"$M/d/new"

@@ -102,7 +102,7 @@ tx_bad_credential_file() {
 }
 
 # The client learns the service's time from its answer.
-tx_clock_is_wrong() { # s3
+tx_clock_is_wrong() { # s3-long
     service_start --clock-offset 7200
     mounted_with
     echo x >"$M/f"

@@ -87,7 +87,7 @@ t_rsync_update() { # s3
     same_trees "$T/src" "$M/dst"
 }
 
-t_rsync_inplace() { # s3
+t_rsync_inplace() { # s3-long
     make_file "$T/f" $((part_size * 3 + 100))
     touch -d @12345 "$T/f"
     check "rsync" rsync -a --inplace "$T/f" "$M/f"
@@ -98,7 +98,7 @@ t_rsync_inplace() { # s3
     check_eq "rsync finds nothing" "$(rsync -anci "$T/f" "$M/f")" ""
 }
 
-t_cp_a() { # s3 timeout=200
+t_cp_a() { # s3-long timeout=200
     tree_size=300
     make_tree "$T/src"
     check "cp -a in" cp -a "$T/src" "$M/dst"
@@ -193,7 +193,7 @@ t_sed_in_place() { # s3
 }
 
 # What editors do: write a new file, keep a backup by a rename, rename the new one over the old name.
-t_editor_with_backup() { # s3
+t_editor_with_backup() { # s3-long
     echo one >"$M/f"
     check "edit" python3 -c '
 import os, sys
@@ -209,7 +209,7 @@ os.rename(p + ".new", p)' "$M/f"
     check_eq "objects" "$(oc list | cut -f 1 | xargs)" "f f~"
 }
 
-t_zip_python() { # s3
+t_zip_python() { # s3-long
     check "zip" python3 -c '
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1], "w", zipfile.ZIP_DEFLATED) as z:
@@ -226,7 +226,7 @@ with zipfile.ZipFile(sys.argv[1]) as z:
 }
 
 # A program is run from the mount.
-t_execute() { # s3
+t_execute() { # s3-long
     cp /bin/true "$M/prog"
     check "run" "$M/prog"
     printf '#!/bin/sh\necho "$1"\n' >"$M/script"
