@@ -42,6 +42,9 @@ enum { PROBE_MS = 5000 };
 /* At the end, uploads that nobody will resume are aborted; so long at most. */
 enum { ABORT_MS = 3000 };
 
+/* While draining, how often it is looked for something to send. */
+enum { DRAIN_LOOK_MS = 500 };
+
 /* DLI and ModelArts: what is missing for them shows when they are used. */
 static int make_cloud(struct fs *fs, struct err *err)
 {
@@ -244,14 +247,14 @@ int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
 }
 
 /* Everything that was closed goes out now: what is held, gathered, or failed before. */
-static void send_rest(struct fs *fs)
+static void send_rest(struct fs *fs, bool failed_too)
 {
     (void)hold_run_locked(fs, clock_ms(), true);
     (void)meta_run_locked(fs, clock_ms(), true);
     for (struct staged *st = fs->staged, *next; st; st = next) {
         next = st->next;
         if (st->state == STAGED_OPEN && staged_dirty(st) && !st->inode->nwriters &&
-            !st->interrupted)
+            !st->interrupted && (failed_too || !st->gave_up))
             (void)publish_locked(fs, st->inode, NULL);
     }
 }
@@ -277,16 +280,29 @@ static void let_go(struct fs *fs, int rc)
     }
 }
 
+/* Sends all that is left and waits for it. The timers have ended: what becomes due meanwhile is
+ * looked for again and again. */
+static int drain(struct fs *fs, int64_t limit_ms)
+{
+    int64_t end_ms = limit_ms < 0 ? INT64_MAX : clock_ms() + limit_ms;
+    send_rest(fs, true);
+    while (publish_busy_locked(fs)) {
+        int64_t left_ms = end_ms - clock_ms();
+        if (left_ms <= 0)
+            return -ETIMEDOUT;
+        (void)fs_wait_locked(fs, &fs->idle, NULL,
+                             left_ms < DRAIN_LOOK_MS ? left_ms : DRAIN_LOOK_MS);
+        send_rest(fs, false);
+    }
+    return 0;
+}
+
 void fs_stop(struct fs *fs, int64_t limit_ms)
 {
     timer_stop(fs);
     fs_lock(fs);
     fs->stopping = true;
-    send_rest(fs);
-    int rc = 0;
-    if (publish_busy_locked(fs))
-        rc = fs_wait_locked(fs, &fs->idle, NULL, limit_ms);
-    let_go(fs, rc);
+    let_go(fs, drain(fs, limit_ms));
     file_forget_all_locked(fs);
     fs_unlock(fs);
     worker_stop(fs);
