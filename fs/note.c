@@ -68,8 +68,8 @@ static void append(struct fs *fs, struct staged *st, const struct record *rec)
     CRASH_POINT(note_points[rec->type]);
     if (rc < 0 && !st->journal_failed) {
         st->journal_failed = true;
-        log_error(fs->log, "checkpoint", "upload %llu cannot be resumed after a crash: %s",
-                  (unsigned long long)st->id, err_text(rc));
+        log_error(fs->log, "checkpoint", "upload %llu cannot be resumed after a crash: %s: %s",
+                  (unsigned long long)st->id, record_type_name(rec->type), err_text(rc));
     }
 }
 

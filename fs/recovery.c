@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -125,6 +126,31 @@ static int rehash(struct fs *fs, struct facts *k, const struct recover_plan *pla
     return 0;
 }
 
+/* A single PUT was about to be sent, or was sent: its ETag is the MD5 of the staging, by which our
+ * own object is told from that of somebody else. */
+static void find_single_etag(struct fs *fs, struct facts *k, uint64_t id)
+{
+    struct journal_state *s = &k->state;
+    unsigned char md5[DIGEST_SIZE_MAX];
+    char text[2 * DIGEST_MD5_SIZE + 1];
+    if (s->phase != PHASE_COMPLETING || s->final_parts || (s->final_etag && *s->final_etag) ||
+        k->f.staging.size < s->size)
+        return;
+    int fd = store_data_open(fs->store, id, false);
+    if (fd < 0)
+        return;
+    if (match_hash_range(fd, 0, s->size, md5) == 0) {
+        for (size_t i = 0; i < DIGEST_MD5_SIZE; i++)
+            (void)snprintf(text + 2 * i, 3, "%02x", md5[i]);
+        char *etag = strdup(text);
+        if (etag) {
+            free(s->final_etag);
+            s->final_etag = etag;
+        }
+    }
+    close(fd);
+}
+
 /* Asks for what the plan needs until it needs nothing more. */
 static int decide(struct fs *fs, struct facts *k, uint64_t id, struct recover_plan *plan)
 {
@@ -224,7 +250,7 @@ static int recover_one(struct fs *fs, const struct store_entry *e)
 
     CRASH_POINT("recovery.begin");
     int rc = journal_read(&io_real, store_path(fs->store), e->id, &k.state, &k.report, NULL);
-    if (rc == -ENODATA) {
+    if (rc == -ENODATA && e->data_size == 0) {
         (void)store_remove(fs->store, e->id);
         rc = 0;
         goto out;
@@ -243,6 +269,7 @@ static int recover_one(struct fs *fs, const struct store_entry *e)
                 .part_min = fs->plan.min_part,
                 .part_max = PLAN_PART_MAX},
     };
+    find_single_etag(fs, &k, e->id);
     rc = decide(fs, &k, e->id, &plan);
     if (rc == 0)
         rc = carry_out(fs, &k, e->id, &plan);
