@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""faults - the service, the disk or the local data fail: each case ends right, or with a clear error.
+
+  faults.py [CASE]...
+"""
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+
+import lab
+import workloads
+from lab import check, content
+
+K = 1 << 10
+MULTI = workloads.MULTI
+BIG = content((31, 1500 * K))
+
+
+def faults(*rules):
+    lab.admin("POST", "/-/faults", list(rules))
+
+
+def count(op):
+    return lab.op_counts().get(op, (0, 0))[0]
+
+
+def write(bench, path, data):
+    """True if the file was stored, or promised: what the model then expects."""
+    bench.model.begin({path: data})
+    try:
+        workloads.write(f"{bench.mnt}/{path}", data)
+    except OSError as e:
+        return e
+    bench.model.done({path: data})
+    return None
+
+
+def must_write(bench, path, data):
+    error = write(bench, path, data)
+    check(error is None, f"'{path}' is not stored: {error}")
+
+
+def said(bench, *words):
+    with open(bench.log, errors="replace") as f:
+        text = f.read()
+    check(any(w in text for w in words), f"the log says nothing of {words}: {bench.tail()}")
+
+
+def complete_fault(rule, old=None):
+    """One failure of Complete that the driver must clear up by itself."""
+    def case(bench):
+        if old:
+            bench.put("f", old)
+        bench.mount()
+        faults(dict(rule, operation="CompleteMultipartUpload"))
+        must_write(bench, "f", MULTI)
+        faults()
+        bench.finish()
+    return case
+
+
+def complete_fails(bench):
+    """Complete fails for good: an error at close, the old version stays, the parts are used again."""
+    bench.put("f", workloads.OLD)
+    time.sleep(1.1)
+    bench.mount(options="retry_time=2s")
+    faults({"operation": "CompleteMultipartUpload", "status": 500, "code": "InternalError", "count": -1})
+    error = write(bench, "f", MULTI)
+    check(error is not None, "close succeeded although nothing could be completed")
+    faults()
+    bench.model.done({"f": workloads.OLD})
+    said(bench, "InternalError")
+    bench.check_mount()
+    before = count("UploadPart")
+    must_write(bench, "f", MULTI)
+    check(count("UploadPart") == before, "parts that the service has were sent again")
+    bench.finish()
+
+
+def upload_vanishes(bench):
+    """While the file is written."""
+    bench.mount()
+    faults({"operation": "UploadPart", "skip": 3, "drop_upload": True})
+    must_write(bench, "f", MULTI)
+    faults()
+    bench.finish()
+
+
+def no_upload_on_resume(bench):
+    """Aborted by a lifecycle rule before the driver came back."""
+    bench.mount(crash_at="send.complete", options="durability=stage")
+    must_write(bench, "f", MULTI)
+    bench.wait_dead()
+    bench.kill()
+    drop_uploads(bench)
+    bench.remount(options="durability=stage")
+    bench.finish()
+    check(bench.stored().get("f") == MULTI, "the file was not stored")
+
+
+def drop_uploads(bench):
+    names = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
+    found = list(bench.client.pages({"uploads": None, "prefix": bench.prefix}, "Upload", names))
+    check(found, "there is no upload")
+    for u in found:
+        key = lab.urllib.parse.unquote_plus(u["Key"]).encode()
+        bench.client.request("DELETE", key, {"uploadId": u["UploadId"]})
+
+
+def credentials_expire(bench):
+    """In the middle of an upload; new ones come into the file."""
+    bench.keys = bench.dir + "/keys"
+
+    def keys(text):
+        with open(bench.keys + ".new", "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+            f.write(text + "\n")
+        os.rename(bench.keys + ".new", bench.keys)
+
+    lab.admin("POST", "/-/credentials", {"add": ["FIRSTKEY:firstsecret"]})
+    keys("FIRSTKEY:firstsecret")
+    bench.mount()
+    fd = os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY, 0o644)
+    bench.model.begin({"f": MULTI})
+    before = count("UploadPart")
+    workloads.write_at(fd, MULTI[:400 * K])
+    until = time.monotonic() + lab.LIMIT_S
+    while count("UploadPart") - before < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    lab.admin("POST", "/-/credentials", {"expire": ["FIRSTKEY"], "add": ["SECONDKEY:secondsecret"]})
+    keys("SECONDKEY:secondsecret")
+    workloads.write_at(fd, MULTI[400 * K:], 400 * K)
+    os.close(fd)
+    bench.model.done({"f": MULTI})
+    bench.finish()
+
+
+def bucket_deleted(bench):
+    """An error that names it; the data wait for the bucket to come back (durability=stage)."""
+    bucket = lab.client("gone")
+    bucket.request("PUT")
+    bench.bucket, bench.client = "gone", bucket
+    bench.mount(options="durability=stage,retry_time=1s")
+    bucket.request("DELETE")
+    must_write(bench, "f", workloads.SMALL)  # it is staged: that was promised
+    wait_log(bench, "NoSuchBucket")
+    bench.kill()
+    bucket.request("PUT")
+    bench.remount(options="durability=stage")
+    bench.finish()
+    check(bench.stored().get("f") == workloads.SMALL, "what was promised is not stored")
+    bucket.request("DELETE", (bench.prefix + "f").encode())
+    bucket.request("DELETE")
+
+
+def bucket_deleted_store(bench):
+    bucket = lab.client("gone")
+    bucket.request("PUT")
+    bench.bucket, bench.client = "gone", bucket
+    bench.mount(options="retry_time=1s")
+    bucket.request("DELETE")
+    error = write(bench, "f", MULTI)
+    check(error is not None, "close succeeded although there is no bucket")
+    said(bench, "NoSuchBucket")
+    check(bench.state_files(".data"), "the data are not kept")
+    bench.umount()
+    bench.sanitizers()
+
+
+def wait_log(bench, word):
+    until = time.monotonic() + lab.LIMIT_S
+    while time.monotonic() < until:
+        with open(bench.log, errors="replace") as f:
+            if word in f.read():
+                return
+        time.sleep(0.05)
+    raise lab.Failed(f"the log does not say {word}")
+
+
+def full_disk(level):
+    def case(bench):
+        os.mkdir(bench.state)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", bench.state], check=True)
+        try:
+            bench.put("old", workloads.OLD)
+            bench.mount(options=level)
+            must_write(bench, "small", workloads.SMALL)
+            for name, data in (("big", content((32, 12000 * K))), ("old", content((33, 12000 * K)))):
+                error = write(bench, name, data)
+                check(error is None or error.errno == lab.errno.ENOSPC, f"not ENOSPC: {error}")
+                if error:  # as on a local disk: what was written before stands
+                    prefix_is_right(bench, name, data)
+            must_write(bench, "after", MULTI)
+            bench.finish()
+        finally:
+            bench.kill()
+            subprocess.run(["umount", bench.state], check=False)
+    return case
+
+
+def prefix_is_right(bench, name, data):
+    with open(f"{bench.mnt}/{name}", "rb") as f:
+        got = f.read()
+    check(got == data[:len(got)] or got in bench.model.may[name],
+          f"'{name}' has {len(got)} bytes that nobody wrote")
+    bench.model.begin({name: got})
+
+
+def flip(path, rng, bits, where=None):
+    with open(path, "r+b") as f:
+        size = os.path.getsize(path)
+        for _ in range(bits):
+            at = rng.randrange(*(where or (0, size)))
+            f.seek(at)
+            byte = f.read(1)[0]
+            f.seek(at)
+            f.write(bytes([byte ^ (1 << rng.randrange(8))]))
+
+
+def kept_or_right(bench):
+    """After local damage: the whole new content, or the old one with everything kept and said."""
+    bench.remount()
+    bench.model.may["f"] = {workloads.OLD, MULTI}
+    bench.finish(uploads=False)  # a journal that cannot be read knows of none
+    if bench.stored().get("f") != MULTI:
+        check(bench.state_files(".journal") and bench.state_files(".data"), "the data were thrown away")
+        said(bench, "damaged", "left as it is", "died before")
+
+
+def flipped_journal(seed, level):
+    def case(bench):
+        bench.put("f", workloads.OLD)
+        time.sleep(1.1)
+        bench.mount(crash_at="answer.part:4", options=level)
+        write(bench, "f", MULTI)
+        bench.wait_dead()
+        bench.kill()
+        rng = random.Random(seed)
+        for path in bench.state_files(".journal").values():
+            flip(path, rng, 1 + seed % 3)
+        kept_or_right(bench)
+    return case
+
+
+def flipped_staging(bench):
+    """Bytes of a part whose digest is known: found out when the part has to be sent again."""
+    bench.put("f", workloads.OLD)
+    time.sleep(1.1)
+    bench.mount(crash_at="send.complete", options="durability=stage")
+    write(bench, "f", MULTI)
+    bench.wait_dead()
+    bench.kill()
+    drop_uploads(bench)
+    for path in bench.state_files(".data").values():
+        flip(path, random.Random(5), 1, (0, 500 * K))
+    bench.remount(options="durability=stage")
+    bench.model.may["f"] = {workloads.OLD}
+    bench.finish()
+    check(bench.state_files(".journal") and bench.state_files(".data"), "the data were thrown away")
+    said(bench, "damaged")
+
+
+COMPLETE = {
+    "lost_answer": {"reset": "after"},
+    "lost_request": {"reset": "before"},
+    "500": {"status": 500, "code": "InternalError", "count": 2},
+    "500_after": {"status": 500, "code": "InternalError", "after": True},
+    "503": {"status": 503, "code": "ServiceUnavailable", "count": 3},
+    "in_200": {"in_200": True, "status": 500, "code": "InternalError"},
+}
+CASES = {f"complete_{name}": complete_fault(rule) for name, rule in COMPLETE.items()}
+CASES.update({f"complete_{name}_over": complete_fault(COMPLETE[name], workloads.OLD)
+              for name in ("lost_answer", "in_200")})
+CASES.update({f.__name__: f for f in (
+    complete_fails, upload_vanishes, no_upload_on_resume, credentials_expire, bucket_deleted,
+    bucket_deleted_store, flipped_staging)})
+CASES["full_disk"] = full_disk("")
+CASES["full_disk_stage"] = full_disk("durability=stage")
+CASES.update({f"flipped_journal_{n}": flipped_journal(n, "durability=stage" if n % 2 else "")
+              for n in range(12)})
+
+
+def main(*names):
+    report = lab.Report()
+    for name in names or CASES:
+        report.run(lab.Bench(name), CASES[name])
+        faults()
+    report.end("faults")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
