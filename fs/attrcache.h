@@ -2,10 +2,11 @@
 /* attrcache - attributes that an earlier HEAD told, for objects that a listing shows unchanged
  *
  * Role        Between the inodes and the persistent index (checkpoint/index.h): a listed object
- * whose ETag, size and Last-Modified are those of an entry gets its attributes from there, so that
- * the second `ls -l` or rsync costs listings only, also after a remount. Granularity A HEAD tells
- * Last-Modified in seconds, a listing in milliseconds: seconds are compared. Locking     everything
- * under fs->lock.
+ *             whose ETag, size and Last-Modified are those of an entry gets its attributes from
+ *             there, so that the second `ls -l` or rsync costs listings only, also after a remount.
+ * Granularity A HEAD tells Last-Modified in seconds, a listing in milliseconds: seconds are
+ *             compared.
+ * Locking     everything under fs->lock.
  */
 #ifndef OBSM_FS_ATTRCACHE_H
 #define OBSM_FS_ATTRCACHE_H

@@ -2,8 +2,8 @@
 /* control - the directory through which a mount is watched and commanded
  *
  * Role        The tree below the root's directory `control_dir`: what its files say when they are
- * opened, and what a text written into one of them does. It is no part of the bucket: it is found
- * by its name at the root, and not listed there.
+ *             opened, and what a text written into one of them does. It is no part of the bucket:
+ *             it is found by its name at the root, and not listed there.
  *
  * Nodes       Directories have one node each, for the life of the mount. A file gets a new node at
  *             each look-up: the kernel then takes them for different files, so that a command that

@@ -2,7 +2,7 @@
 /* control_input - commands out of the pieces in which they are written
  *
  * Role        Decides which text of a write to a control file is complete and has to be executed
- * within this write. Pure: one struct for each open handle.
+ *             within this write. Pure: one struct for each open handle.
  *
  * Rules       A line ends with its newline. A write of fewer than CONTROL_PIECE_MIN bytes ends its
  *             last line in any case (`printf sync > ...`); a longer one keeps an unterminated last

@@ -2,7 +2,7 @@
 /* control_uploads - what is being stored, as a list, and the commands about it
  *
  * Role        One view of everything that has local content: staged files (fs/staged.h) and kept
- * uploads (fs/kept.h). Each has an id, the number of its files in the state directory.
+ *             uploads (fs/kept.h). Each has an id, the number of its files in the state directory.
  *
  * States      writing      somebody has it open for writing; full parts go out already
  *             waiting      closed, its turn has not come

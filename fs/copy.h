@@ -2,9 +2,10 @@
 /* copy - copies on the server
  *
  * Role        Copies one object to another key without moving bytes through this machine: one
- * request up to COPY_MAX, above that a multipart upload of copied parts. Checks      A copy counts
- * only when the answer has an ETag (net/obs.h). Where both ETags are plain MD5s they must be equal;
- * otherwise the size of the new object is asked for (decision on opaque ETags).
+ *             request up to COPY_MAX, above that a multipart upload of copied parts.
+ * Checks      A copy counts only when the answer has an ETag (net/obs.h). Where both ETags are
+ *             plain MD5s they must be equal; otherwise the size of the new object is asked for
+ *             (decision on opaque ETags).
  */
 #ifndef OBSM_FS_COPY_H
 #define OBSM_FS_COPY_H

@@ -2,17 +2,18 @@
 /* dir - what the bucket says of names: listings, single look-ups, attributes
  *
  * Role        Answers "what is NAME in this directory" and "what does this directory contain" with
- * as few requests as possible, and keeps the inodes in step with the answers. Cost        A
- * complete listing is valid for meta_ttl after its last page and answers every name in the
- *             directory, existing or not. Without one, the first look-up is one page (prefix =
- * name); the second within meta_ttl lists the directory, unless it is known to be of more than
- *             DIR_PAGES_MAX pages. A HEAD brings the attributes of an object the first time; they
- * are kept as long as listings show the same ETag, size and Last-Modified. Ahead       After two
- * look-ups in a freshly listed directory, the attributes of its other objects are fetched ahead,
- * PREFETCH_MAX at a time, in the order of the listing. Merging     What was changed here after a
- * listing began is not overridden by it. A changed ETag makes another inode (fs/inode.h). Keys that
- * no path can name are hidden and counted. Locking     All under fs->lock; functions that wait drop
- * it on the way (the caller's directory must be referenced by the kernel or pinned).
+ *             as few requests as possible, and keeps the inodes in step with the answers.
+ * Cost        A complete listing is valid for meta_ttl after its last page and answers every name
+ *             in the directory, existing or not. Without one, the first look-up is one page (prefix
+ *             = name); the second within meta_ttl lists the directory, unless it is known to be of
+ *             more than DIR_PAGES_MAX pages. A HEAD brings the attributes of an object the first
+ *             time; they are kept as long as listings show the same ETag, size and Last-Modified.
+ * Ahead       After two look-ups in a freshly listed directory, the attributes of its other objects
+ *             are fetched ahead, PREFETCH_MAX at a time, in the order of the listing.
+ * Merging     What was changed here after a listing began is not overridden by it. A changed ETag
+ *             makes another inode (fs/inode.h). Keys that no path can name are hidden and counted.
+ * Locking     All under fs->lock; functions that wait drop it on the way (the caller's directory
+ *             must be referenced by the kernel or pinned).
  */
 #ifndef OBSM_FS_DIR_H
 #define OBSM_FS_DIR_H

@@ -2,9 +2,10 @@
 /* dirlist - what a directory contained when it was opened
  *
  * Role        The snapshot behind readdir: names in the order of the listing, with an inode number
- * and, as far as it is known without a request, a type. Positions are indices, "." is 0 and ".." is
- * 1, so that they stay valid while entries come and go. Ownership   One per opendir; no lock is
- * needed, the kernel reads a directory handle one request at a time.
+ *             and, as far as it is known without a request, a type. Positions are indices, "." is 0
+ *             and ".." is 1, so that they stay valid while entries come and go.
+ * Ownership   One per opendir; no lock is needed, the kernel reads a directory handle one request
+ *             at a time.
  */
 #ifndef OBSM_FS_DIRLIST_H
 #define OBSM_FS_DIRLIST_H

@@ -2,8 +2,8 @@
 /* errors - the last failures of a mount
  *
  * Role        A ring of the last ERRORS_MAX failures: what was tried on which path, and all that is
- * known of the reason. The control file `errors` shows it. Who reports a failure to the log reports
- * it here too.
+ *             known of the reason. The control file `errors` shows it. Who reports a failure to the
+ *             log reports it here too.
  * Locking     Everything under fs->lock.
  */
 #ifndef OBSM_FS_ERRORS_H

@@ -2,16 +2,17 @@
 /* file - open files: handles, writing, closing, truncating
  *
  * Role        What open, write, flush, fsync, release, truncate and fallocate mean for staged
- * files.
+ *             files.
  *
  * Publishing  flush is not close: it publishes only if the handle was written since its last flush,
- * and not when another process than the opener flushes while the opener lives. A handle that was
- * only created or truncated is published when it is released. fsync publishes what is there. Killed
- * A flush of a process that a signal is killing publishes nothing: the half-written content is
- *             dropped with the last handle, the name shows the stored version.
+ *             and not when another process than the opener flushes while the opener lives. A handle
+ *             that was only created or truncated is published when it is released. fsync publishes
+ *             what is there.
+ * Killed      A flush of a process that a signal is killing publishes nothing: the half-written
+ *             content is dropped with the last handle, the name shows the stored version.
  * Held        see fs/hold.h.
  * Errors      A failure that happened in the background is told once to each handle that was open
- * then, by its next write, flush or fsync.
+ *             then, by its next write, flush or fsync.
  */
 #ifndef OBSM_FS_FILE_H
 #define OBSM_FS_FILE_H

@@ -2,12 +2,16 @@
 /* fs - one mount: what its modules share
  *
  * Role        The core of the driver, free of FUSE types: the inode table, staged files,
- * publishing, the name space. The FUSE adapters (fs/ops*.c) decode a request, call the core, and
- * reply.
+ *             publishing, the name space. The FUSE adapters (fs/ops*.c) decode a request, call the
+ *             core, and reply.
  *
- * Threads     FUSE workers   call the core; may block in a metadata request (lookup, mkdir,
- * rename). engine threads run the done() of requests: short, never blocking. write-back     one
- * thread with all timers of the mount (fs/timer.h).
+ * Threads     FUSE workers    call the core; may block in a metadata request (lookup, mkdir,
+ *                             rename)
+ *             engine threads  run the done() of requests: short, never blocking
+ *             workers         what blocks on the disk or the service in the background
+ *                             (fs/worker.h)
+ *             timer           one thread with all timers of the mount (fs/timer.h)
+ *             notifier        tells the kernel what it must not believe any longer (fs/notify.h)
  *
  * Lock order  top is taken first; nobody takes an upper lock while holding a lower one.
  *               fs->lock            inode table, inodes, staged files, handles: everything in fs/
@@ -17,13 +21,14 @@
  *               intr                a waiter (net/base/intr.h)
  *               log
  *             No lock is held across a network wait, a disk sync, a reply to the kernel or a
- * call-back. Functions whose name ends in _locked need fs->lock; those that may drop it on the way
- * say so.
+ *             call-back. Functions whose name ends in _locked need fs->lock; those that may drop it
+ *             on the way say so.
  *
  * Waiting     A `struct waiter` stands in a list of what it waits for. Whoever makes that come true
- * calls waiters_finish_locked(); the call-backs run in fs_unlock(), after the lock was dropped, so
- *             that no code of ours runs a reply under the lock. Exactly one of "finished" and
- *             "interrupted" wins, since both need the lock to take the waiter from its list.
+ *             calls waiters_finish_locked(); the call-backs run in fs_unlock(), after the lock was
+ *             dropped, so that no code of ours runs a reply under the lock. Exactly one of
+ *             "finished" and "interrupted" wins, since both need the lock to take the waiter from
+ *             its list.
  */
 #ifndef OBSM_FS_FS_H
 #define OBSM_FS_FS_H

@@ -3,10 +3,10 @@
  *
  * Role        One program answers to several names. As obsmount it has its own short options; as
  *             mount.obsmount or mount.fuse.obsmount it takes what mount(8) passes to a helper,
- * where -f means "fake" and -s "sloppy"; as umount.obsmount or umount.fuse.obsmount it takes what
- * umount(8) passes. The name decides (the last part of argv[0]). Effects     None but reading the
- * current directory: nothing is opened, printed or mounted here. Errors      -EINVAL with a
- * sentence for the user: the exit code is COMMAND_USAGE.
+ *             where -f means "fake" and -s "sloppy"; as umount.obsmount or umount.fuse.obsmount it
+ *             takes what umount(8) passes. The name decides (the last part of argv[0]).
+ * Effects     None but reading the current directory: nothing is opened, printed or mounted here.
+ * Errors      -EINVAL with a sentence for the user: the exit code is COMMAND_USAGE.
  */
 #ifndef OBSM_FS_HELPER_H
 #define OBSM_FS_HELPER_H

@@ -2,10 +2,11 @@
 /* hold - files that wait for their rename
  *
  * Role        Many programs write a temporary name, close it, set its attributes and rename it.
- * Such a file is not published at close: of one part at most, it is kept in staging and stored
- * once, under its final name; a larger one of rsync's form is uploaded under the key that its name
- * predicts, and completed by the rename. hold_max after the last close it is stored under its own
- * name. Locking     everything under fs->lock.
+ *             Such a file is not published at close: of one part at most, it is kept in staging and
+ *             stored once, under its final name; a larger one of rsync's form is uploaded under the
+ *             key that its name predicts, and completed by the rename. hold_max after the last
+ *             close it is stored under its own name.
+ * Locking     everything under fs->lock.
  */
 #ifndef OBSM_FS_HOLD_H
 #define OBSM_FS_HOLD_H

@@ -2,21 +2,22 @@
 /* inode - the names that are known, and what is known of them
  *
  * Role        One struct per known name: what a listing, a HEAD or our own work said of it, and the
- * state that the kernel refers to. It is name cache and inode table in one.
+ *             state that the kernel refers to. It is name cache and inode table in one.
  *
  * States      GONE    the name is known not to exist (negative cache, or removed by us a moment
- * ago) STORED  an object (or directory) of the bucket LOCAL   created here, nothing stored under
- * this name yet
+ *                     ago)
+ *             STORED  an object (or directory) of the bucket
+ *             LOCAL   created here, nothing stored under this name yet
  *
  * Versions    The kernel's pages belong to an inode. So another version of an object (its ETag
- * changed, and not by us) is another inode: the old one loses its name (parent NULL) and lives on
- * for those who have it open; the name gets a new one. Without kernel references it is changed in
- * place.
+ *             changed, and not by us) is another inode: the old one loses its name (parent NULL)
+ *             and lives on for those who have it open; the name gets a new one. Without kernel
+ *             references it is changed in place.
  *
  * Invariants  1. parent != NULL  <=>  reachable by name (the root: is_root).
  *             2. a GONE inode has no references (nlookup, nopen and pins are 0).
  *             3. an inode is freed when it has no references, no staged file, no children, and
- * either no name or somebody sweeps the cache.
+ *                either no name or somebody sweeps the cache.
  *
  * Locking     everything under fs->lock.
  */

@@ -2,9 +2,9 @@
 /* kept - uploads without a writer: interrupted, given up, held by a driver that died
  *
  * Role        Knows the journals whose files are not open in any inode, by the key that they were
- * meant for. The same file written again uses their parts (fs/match.h); storing that key makes them
- * useless; after keep_interrupted they expire. Locking     everything under fs->lock; the journals
- * are small and read with it.
+ *             meant for. The same file written again uses their parts (fs/match.h); storing that
+ *             key makes them useless; after keep_interrupted they expire.
+ * Locking     everything under fs->lock; the journals are small and read with it.
  */
 #ifndef OBSM_FS_KEPT_H
 #define OBSM_FS_KEPT_H

@@ -2,7 +2,7 @@
 /* listing - pages of names from the bucket, merged into the inodes of a directory
  *
  * Role        The requests behind dir.h: a whole directory page by page, or the one page that tells
- * of a single name; and the fetching of attributes ahead. Used by dir.c only.
+ *             of a single name; and the fetching of attributes ahead. Used by dir.c only.
  */
 #ifndef OBSM_FS_LISTING_H
 #define OBSM_FS_LISTING_H

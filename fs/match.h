@@ -2,11 +2,11 @@
 /* match - a file written again uses the parts that are on the server already
  *
  * Role        When an upload is to be initiated for a key of which an upload is kept (fs/kept.h),
- * the service is asked whether it can still win (HEAD) and which parts it has (ListParts). If so,
- * the new file takes the upload over: a sealed part is hashed first, and sent only if its MD5
- * differs from the kept one's. Trust       A part counts only if the journal and the service agree
- * on its place, size and ETag, and its MD5 is that of the bytes just written
- * (checkpoint/recover.h).
+ *             the service is asked whether it can still win (HEAD) and which parts it has
+ *             (ListParts). If so, the new file takes the upload over: a sealed part is hashed
+ *             first, and sent only if its MD5 differs from the kept one's.
+ * Trust       A part counts only if the journal and the service agree on its place, size and ETag,
+ *             and its MD5 is that of the bytes just written (checkpoint/recover.h).
  */
 #ifndef OBSM_FS_MATCH_H
 #define OBSM_FS_MATCH_H

@@ -2,12 +2,14 @@
 /* meta - attribute changes of stored objects
  *
  * Role        chmod, chown, utimens and setxattr change the inode at once. On a stored object the
- * changes gather for META_GATHER_MS and go out as one request; before fsync, rename and whatever
- * else depends on them they are sent at once. On a file that will be stored anyway they go along.
+ *             changes gather for META_GATHER_MS and go out as one request; before fsync, rename and
+ *             whatever else depends on them they are sent at once. On a file that will be stored
+ *             anyway they go along.
  * Requests    OBS dialect: PUT ?metadata with REPLACE_NEW. S3 dialect: one copy of the object onto
- * itself. A directory without a marker gets one. Refused     The cached attributes are dropped and
- * the errno is told once, by the next change or open of that inode (inode->meta_error) and to
- * whoever waits. Locking     everything under fs->lock.
+ *             itself. A directory without a marker gets one.
+ * Refused     The cached attributes are dropped and the errno is told once, by the next change or
+ *             open of that inode (inode->meta_error) and to whoever waits.
+ * Locking     everything under fs->lock.
  */
 #ifndef OBSM_FS_META_H
 #define OBSM_FS_META_H

@@ -5,15 +5,14 @@
  *             owns everything between a FUSE request and the bucket. This is all they share.
  *
  * Order       fs_new -> fuse_session_new(fs_ops(), userdata = the struct fs) -> fuse_session_mount
- *             -> fs_start -> loop -> fs_stop -> fuse_session_unmount -> fs_free
- *             -> fuse_session_destroy: threads of the core that have replied hold pipes that
- *             libfuse frees when they end, but only while the session is there.
- *             All of it happens in one process: whoever forks does so before fs_new(), since
- * threads do not survive a fork.
+ *             -> fs_start -> loop -> fs_stop -> fuse_session_unmount -> fs_free ->
+ *             fuse_session_destroy: threads of the core that have replied hold pipes that libfuse
+ *             frees when they end, but only while the session is there. All of it happens in one
+ *             process: whoever forks does so before fs_new(), since threads do not survive a fork.
  *
  * Replies     A request may be answered after its callback has returned, from any thread of the
  *             core, but never after fs_stop() has returned: the session's descriptor is closed
- * then.
+ *             then.
  */
 #ifndef OBSM_FS_MOUNT_H
 #define OBSM_FS_MOUNT_H

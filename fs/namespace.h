@@ -2,14 +2,16 @@
 /* namespace - making and removing names
  *
  * Role        create, mkdir, mknod, symlink, unlink, rmdir, readlink. Each takes the lock held,
- * drops it while a request is under way, and returns with it held. Cost        create: nothing
- * until the file is published. mkdir, symlink, special files: one PUT. unlink: one DELETE if the
- * name is stored. rmdir: one DELETE if there is a marker, and a listing unless a valid one is
- * known. The last entry of a directory without a marker: one PUT more, since the directory would
- * vanish with it. Open files  An unlinked file stays readable for those who have it open: what is
- * staged stays, a stored file of at most unlink_keep is fetched first, a larger one is read as far
- * as it is cached. Interrupted A request whose end was not awaited leaves the name unknown: the
- * next look asks the service.
+ *             drops it while a request is under way, and returns with it held.
+ * Cost        create: nothing until the file is published. mkdir, symlink, special files: one PUT.
+ *             unlink: one DELETE if the name is stored. rmdir: one DELETE if there is a marker, and
+ *             a listing unless a valid one is known. The last entry of a directory without a
+ *             marker: one PUT more, since the directory would vanish with it.
+ * Open files  An unlinked file stays readable for those who have it open: what is staged stays, a
+ *             stored file of at most unlink_keep is fetched first, a larger one is read as far as
+ *             it is cached.
+ * Interrupted A request whose end was not awaited leaves the name unknown: the next look asks the
+ *             service.
  */
 #ifndef OBSM_FS_NAMESPACE_H
 #define OBSM_FS_NAMESPACE_H

@@ -2,16 +2,19 @@
 /* note - what happens to a staged file, written into its journal
  *
  * Role        Connects staged files (fs/staged.h) to the journal (checkpoint/journal.h): every
- * event that a recovery has to know becomes a record, and the two files of an upload (ID.journal,
- * ID.data) come and go with it. Life        staged_get makes ID.data. The first change of the
- * content makes ID.journal. When the content is stored, the journal goes; the staging file stays as
- * long as somebody writes, and gets a journal (and an id) again with the next change. Kept        A
- * file that was interrupted or given up is closed without a trace in memory: its two files stay,
- * and fs/kept.h knows of them. Failures    A record that cannot be written (disk full) does not
- * stop the upload: it is logged once, and the file cannot be resumed after a crash. Only the first
- * record of a change is demanded: without it the write fails. Cost        One write(2) a record,
- * under fs->lock; nothing is synced here at durability=store, since what was promised is in the
- * bucket. checkpoint=off: no journal; the staging file has no name.
+ *             event that a recovery has to know becomes a record, and the two files of an upload
+ *             (ID.journal, ID.data) come and go with it.
+ * Life        staged_get makes ID.data. The first change of the content makes ID.journal. When the
+ *             content is stored, the journal goes; the staging file stays as long as somebody
+ *             writes, and gets a journal (and an id) again with the next change.
+ * Kept        A file that was interrupted or given up is closed without a trace in memory: its two
+ *             files stay, and fs/kept.h knows of them.
+ * Failures    A record that cannot be written (disk full) does not stop the upload: it is logged
+ *             once, and the file cannot be resumed after a crash. Only the first record of a change
+ *             is demanded: without it the write fails.
+ * Cost        One write(2) a record, under fs->lock; nothing is synced here at durability=store,
+ *             since what was promised is in the bucket. checkpoint=off: no journal; the staging
+ *             file has no name.
  */
 #ifndef OBSM_FS_NOTE_H
 #define OBSM_FS_NOTE_H

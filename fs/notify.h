@@ -2,10 +2,10 @@
 /* notify - what the kernel must not believe any longer
  *
  * Role        Tells the kernel that a name or an inode's attributes are not what it has cached:
- * content was given up, a change was refused. Threads     One of its own. The kernel takes the
- * directory's lock for a name, and an operation that holds it may be waiting for us: so no other
- * work waits behind a notification. Locking     notify_*_locked() under fs->lock; the kernel is
- * told without it.
+ *             content was given up, a change was refused.
+ * Threads     One of its own. The kernel takes the directory's lock for a name, and an operation
+ *             that holds it may be waiting for us: so no other work waits behind a notification.
+ * Locking     notify_*_locked() under fs->lock; the kernel is told without it.
  */
 #ifndef OBSM_FS_NOTIFY_H
 #define OBSM_FS_NOTIFY_H

@@ -2,11 +2,12 @@
 /* ops - the FUSE adapters: decode, call the core, reply
  *
  * Role        The only files that know <fuse_lowlevel.h> (beside main.c). Each operation takes the
- * request apart, calls the core under fs->lock, drops the lock, and replies exactly once. Waiting
- * Metadata operations block their worker thread in the core, with op->intr connected to the
- *             kernel's INTERRUPT. read, flush and fsync reply later from another thread (struct
- * later). Node ids    The address of the inode; 1 is the root. The kernel's look-up count keeps the
- * inode.
+ *             request apart, calls the core under fs->lock, drops the lock, and replies exactly
+ *             once.
+ * Waiting     Metadata operations block their worker thread in the core, with op->intr connected to
+ *             the kernel's INTERRUPT. read, flush and fsync reply later from another thread (struct
+ *             later).
+ * Node ids    The address of the inode; 1 is the root. The kernel's look-up count keeps the inode.
  */
 #ifndef OBSM_FS_OPS_H
 #define OBSM_FS_OPS_H

@@ -6,12 +6,12 @@
  *             effective options; a test compares it with the manual. A new option is one row.
  *
  * Syntax      -o takes words separated by commas. "\," is a comma, "\\" a backslash, "\ooo" the
- * byte of that octal number: the rule of libfuse. Sizes take K M G T (powers of 1024), times ms s m
- * h d (a bare number is in seconds), switches on|off, yes|no, true|false, 1|0 or nothing (on).
- * Given twice, the last one holds; a header is added. Words for the kernel (nodev, noatime,
- * max_read=N, ...) are passed on to libfuse; words that only mean something to mount(8) or systemd
- * (_netdev, nofail, user, x-*, ...) are accepted and do nothing. Everything else is refused by
- * name.
+ *             byte of that octal number: the rule of libfuse. Sizes take K M G T (powers of 1024),
+ *             times ms s m h d (a bare number is in seconds), switches on|off, yes|no, true|false,
+ *             1|0 or nothing (on). Given twice, the last one holds; a header is added. Words for
+ *             the kernel (nodev, noatime, max_read=N, ...) are passed on to libfuse; words that
+ *             only mean something to mount(8) or systemd (_netdev, nofail, user, x-*, ...) are
+ *             accepted and do nothing. Everything else is refused by name.
  *
  * Ownership   The caller owns the struct; options_done() frees what it holds.
  * Errors      -EINVAL with one sentence that names the option; -ENOMEM.

@@ -2,18 +2,19 @@
 /* publish - from a staged file to an object
  *
  * Role        Decides the next request of every staged file, sends it, and takes the answer. One
- * part: a single PUT. More: a multipart upload, whose parts go out while the application writes;
- * ranges that did not change are copied by the server. Steps       publish_step_locked() looks at
- * the staged file and starts what can be started; every answer and every change calls it again.
- * Nothing in here waits. Checks      A part counts only if the ETag is the MD5 of the bytes sent
- * (net/obs.h does that) and its generation is still the same. The composite ETag of Complete is
- * compared with ours. An answer to Complete that was lost is cleared up with a HEAD
- * (x-obs-uploadId). Failure     The publication ends, waiters get the errno, the handles that are
- * open have it latched, the content stays staged; the next close or fsync tries again. Keys An
- * upload is bound to the key it was initiated under. If the file has another name by the time it is
- * completed, it is aborted and the parts are sent again from staging. Attributes  What was set
- * before Initiate (or PUT) goes along; what came later is one SET_META after Complete (S3 dialect:
- * one copy onto itself).
+ *             part: a single PUT. More: a multipart upload, whose parts go out while the
+ *             application writes; ranges that did not change are copied by the server.
+ * Steps       publish_step_locked() looks at the staged file and starts what can be started; every
+ *             answer and every change calls it again. Nothing in here waits.
+ * Checks      A part counts only if the ETag is the MD5 of the bytes sent (net/obs.h does that) and
+ *             its generation is still the same. The composite ETag of Complete is compared with
+ *             ours. An answer to Complete that was lost is cleared up with a HEAD (x-obs-uploadId).
+ * Failure     The publication ends, waiters get the errno, the handles that are open have it
+ *             latched, the content stays staged; the next close or fsync tries again.
+ * Keys        An upload is bound to the key it was initiated under. If the file has another name by
+ *             the time it is completed, it is aborted and the parts are sent again from staging.
+ * Attributes  What was set before Initiate (or PUT) goes along; what came later is one SET_META
+ *             after Complete (S3 dialect: one copy onto itself).
  */
 #ifndef OBSM_FS_PUBLISH_H
 #define OBSM_FS_PUBLISH_H

@@ -2,7 +2,7 @@
 /* publish_impl - what the three files of publish.h share
  *
  * Role        publish.c chooses and starts requests, publish_answer.c takes their answers,
- * publish_end.c ends a publication in success or failure.
+ *             publish_end.c ends a publication in success or failure.
  */
 #ifndef OBSM_FS_PUBLISH_IMPL_H
 #define OBSM_FS_PUBLISH_IMPL_H

@@ -2,11 +2,12 @@
 /* recovery - what an earlier driver left behind
  *
  * Role        At mount, in the background, one journal after the other: what was sealed goes on
- * where it stopped, is visible in the mount meanwhile with its staged content, and is published;
- * what was not closed is kept (fs/kept.h); what is stored already, or empty, is cleared away.
- * checkpoint/recover.h decides, this module asks the service and carries out. Trust       Parts
- * count only as ListParts shows them; staging is hashed before it is sent where the journal knows
- *             its MD5.
+ *             where it stopped, is visible in the mount meanwhile with its staged content, and is
+ *             published; what was not closed is kept (fs/kept.h); what is stored already, or empty,
+ *             is cleared away. checkpoint/recover.h decides, this module asks the service and
+ *             carries out.
+ * Trust       Parts count only as ListParts shows them; staging is hashed before it is sent where
+ *             the journal knows its MD5.
  * Later       What cannot be decided (no answer, 403, 5xx) is tried again every RECOVERY_RETRY_MS.
  */
 #ifndef OBSM_FS_RECOVERY_H

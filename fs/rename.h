@@ -2,11 +2,11 @@
 /* rename - files and directories under other names
  *
  * Files       What is not stored yet takes its new name and is published under it; a file that was
- * held for this (fs/hold.h) is published now, and rename returns its result. A stored object is
- * copied on the server, the copy is checked, then the old one is deleted. Directories Every object
- * below is copied, then the old ones are deleted, both many at a time. More than dir_rename_max
- * objects: -EXDEV, and mv(1) copies file by file. Flags       RENAME_NOREPLACE is done;
- * RENAME_EXCHANGE and others: -EINVAL.
+ *             held for this (fs/hold.h) is published now, and rename returns its result. A stored
+ *             object is copied on the server, the copy is checked, then the old one is deleted.
+ * Directories Every object below is copied, then the old ones are deleted, both many at a time.
+ *             More than dir_rename_max objects: -EXDEV, and mv(1) copies file by file.
+ * Flags       RENAME_NOREPLACE is done; RENAME_EXCHANGE and others: -EINVAL.
  */
 #ifndef OBSM_FS_RENAME_H
 #define OBSM_FS_RENAME_H

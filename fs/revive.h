@@ -2,9 +2,10 @@
 /* revive - an unfinished file of an earlier driver, back in the mount
  *
  * Role        Makes the inode and the staged file that the journal describes, with the parts that
- * the service has, and publishes it. From then on it is like a file that was just closed. Conflict
- * If something was written under that name since the mount, the newer content stands, and the older
- *             one is dropped.
+ *             the service has, and publishes it. From then on it is like a file that was just
+ *             closed.
+ * Conflict    If something was written under that name since the mount, the newer content stands,
+ *             and the older one is dropped.
  */
 #ifndef OBSM_FS_REVIVE_H
 #define OBSM_FS_REVIVE_H

@@ -2,9 +2,10 @@
 /* rootattr - the attributes of the mount's root
  *
  * Role        The root of a mount with a prefix is a directory like others, with its marker in the
- * bucket. A bucket itself has no object that could carry attributes: chmod, chown, utimens and
- * xattrs of it are kept in the state directory (file `root`), for this machine. On disk     An
- * attribute set (checkpoint/record.h) of the properties that a marker would have.
+ *             bucket. A bucket itself has no object that could carry attributes: chmod, chown,
+ *             utimens and xattrs of it are kept in the state directory (file `root`), for this
+ *             machine.
+ * On disk     An attribute set (checkpoint/record.h) of the properties that a marker would have.
  */
 #ifndef OBSM_FS_ROOTATTR_H
 #define OBSM_FS_ROOTATTR_H

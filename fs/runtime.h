@@ -2,14 +2,16 @@
 /* runtime - which mounts there are, and which process serves them
  *
  * Role        Reads the kernel's list of mounts, and keeps one small file for each mount of ours,
- * so that the umount helper finds the process to wait for. On disk     RUNTIME/MAJOR:MINOR, mode
- * 0600, two lines: "PID STARTTIME" (field 22 of /proc/PID/stat, which tells a process from a later
- * one of the same number) and the mount point. RUNTIME is /run/obsmount for root, else
- * $XDG_RUNTIME_DIR/obsmount, else /run/user/UID/obsmount. A kernel device number is in use as long
- * as the mount lives, so no two living mounts share a file; a stale file is recognised by its
- * process. Trust       A file is believed only if it belongs to the user who mounted. It leads to
- * nothing but waiting for a process. Errors      -errno. A mount works without its file (the helper
- * then does not wait), so writing one is best effort.
+ *             so that the umount helper finds the process to wait for.
+ * On disk     RUNTIME/MAJOR:MINOR, mode 0600, two lines: "PID STARTTIME" (field 22 of
+ *             /proc/PID/stat, which tells a process from a later one of the same number) and the
+ *             mount point. RUNTIME is /run/obsmount for root, else $XDG_RUNTIME_DIR/obsmount, else
+ *             /run/user/UID/obsmount. A kernel device number is in use as long as the mount lives,
+ *             so no two living mounts share a file; a stale file is recognised by its process.
+ * Trust       A file is believed only if it belongs to the user who mounted. It leads to nothing
+ *             but waiting for a process.
+ * Errors      -errno. A mount works without its file (the helper then does not wait), so writing
+ *             one is best effort.
  */
 #ifndef OBSM_FS_RUNTIME_H
 #define OBSM_FS_RUNTIME_H

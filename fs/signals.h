@@ -7,8 +7,8 @@
  *             SIGHUP: open the log file again. SIGUSR2: the next log level, from error to debug and
  *             round again. SIGPIPE: ignored.
  * How         All of them are blocked in every thread; the signal thread takes them with sigwait,
- * so no code runs in a signal handler. libfuse's loop sleeps in a semaphore: it is woken by
- *             SIGUSR1, whose handler does nothing, until it has noticed.
+ *             so no code runs in a signal handler. libfuse's loop sleeps in a semaphore: it is
+ *             woken by SIGUSR1, whose handler does nothing, until it has noticed.
  * Locking     The struct's own lock; nothing but fuse_session_exit() is called under it.
  */
 #ifndef OBSM_FS_SIGNALS_H

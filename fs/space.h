@@ -2,24 +2,25 @@
 /* space - how much of the local disk staged files may take, and who waits for it
  *
  * Role        Bounds the staging bytes of the whole mount: staging_max, and always so that a tenth
- * of the file system stays free. A writer has room for a whole part before the first byte in it; at
- * the limit it waits, first come first served.
+ *             of the file system stays free. A writer has room for a whole part before the first
+ *             byte in it; at the limit it waits, first come first served.
  * Counting    st->room holds the ranges of a staging file that are counted. They go when the file
- * is closed (beyond its end), punched, or gone. Kept uploads (fs/kept.h) count with what they take
- * on the disk.
+ *             is closed (beyond its end), punched, or gone. Kept uploads (fs/kept.h) count with
+ *             what they take on the disk.
  * Claims      A file that is being written needs its first part and three more to get on: the last
- * two are never punched, and the next one. So a file gets room only if what it lacks of that would
- * fit as well: whoever has begun can end, and many half-written files cannot block each other. Who
- * is within its claim is served before those who have not begun.
+ *             two are never punched, and the next one. So a file gets room only if what it lacks of
+ *             that would fit as well: whoever has begun can end, and many half-written files cannot
+ *             block each other. Who is within its claim is served before those who have not begun.
  * Pressing    Only while somebody waits (fs/punch.c), in this order: stored parts are punched, the
- * oldest first, of any file, but never the first or the last two of one that is open for writing;
- * what was only fetched is dropped; an upload under a predicted key is sent again under its own;
- * and when somebody has waited for 5 s: parts that nobody wrote to for so long are sealed as they
- * are, the staging of interrupted uploads goes (their stored parts stay), and failed ones go, the
- * oldest first.
+ *             oldest first, of any file, but never the first or the last two of one that is open
+ *             for writing; what was only fetched is dropped; an upload under a predicted key is
+ *             sent again under its own; and when somebody has waited for 5 s: parts that nobody
+ *             wrote to for so long are sealed as they are, the staging of interrupted uploads goes
+ *             (their stored parts stay), and failed ones go, the oldest first.
  * Punched     The journal says so, synced, before it is done. A write that covers a whole punched
- * part is allowed, any other use of it before Complete is -ENOSPC. If the upload vanishes from the
- * server, the file cannot be stored any more: -EIO, never an object with holes.
+ *             part is allowed, any other use of it before Complete is -ENOSPC. If the upload
+ *             vanishes from the server, the file cannot be stored any more: -EIO, never an object
+ *             with holes.
  * Uploads     At most open_uploads multipart uploads are open; a further one waits.
  * Locking     everything under fs->lock.
  */

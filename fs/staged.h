@@ -2,27 +2,29 @@
 /* staged - the local bytes of a file that is being changed
  *
  * Role        A staging file in the state directory, the ranges of it that are present, and the
- * parts of a multipart upload that already went out while the application still writes.
+ *             parts of a multipart upload that already went out while the application still writes.
  *
  * Content     Byte x of the file is, in this order: from the staging file if `have` covers x; from
- * the stored object (inode->etag) if x < base_len; else zero. The staging file is sparse and reads
- *             zero where nothing was written.
+ *             the stored object (inode->etag) if x < base_len; else zero. The staging file is
+ *             sparse and reads zero where nothing was written.
  *
- * States      OPEN         takes writes; full parts that the writer has left behind are sent
- * already PUBLISHING   frozen: remaining parts, Complete (or one PUT) are under way; a write waits
+ * States      OPEN         takes writes; full parts that the writer has left are sent already
+ *             PUBLISHING   frozen: remaining parts, Complete (or one PUT) are under way; a write
+ *                          waits
  *             DEAD         nobody wants the content any more; freed when the last transfer has
- * ended
+ *                          ended
  *
  * Generation  `gen` counts changes of the content, `stored_gen` is the generation that the bucket
- * has. gen != stored_gen: there is something to publish. A part carries the generation at which its
- *             bytes last changed; a transfer that started before is not counted, the part goes out
- * again.
+ *             has. gen != stored_gen: there is something to publish. A part carries the generation
+ *             at which its bytes last changed; a transfer that started before is not counted, the
+ *             part goes out again.
  *
  * Writing     1. staged_write_begin_locked() marks the range as present and counts the writer in
  *             2. the bytes go to the staging file, without the lock
- *             3. staged_write_end_locked() bumps the generation of the parts touched and seals full
- * parts Nothing is published while a writer is between 1 and 3. Filling a range from the stored
- *             object excludes writers of that range (and they it).
+ *             3. staged_write_end_locked() bumps the generation of the parts touched and seals
+ *                full parts
+ *             Nothing is published while a writer is between 1 and 3. Filling a range from the
+ *             stored object excludes writers of that range (and they it).
  *
  * Locking     everything under fs->lock, except pread/pwrite on `fd`.
  */

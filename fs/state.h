@@ -2,8 +2,9 @@
 /* state - what a mount looks after in its state directory when it begins
  *
  * Role        Other state directories of the same bucket with unfinished work (the endpoint or the
- * prefix was written differently then) are named in the log, or taken over with adopt_state.
- * Compares the clocks with those of the last mount: after a jump nothing expires.
+ *             prefix was written differently then) are named in the log, or taken over with
+ *             adopt_state. Compares the clocks with those of the last mount: after a jump nothing
+ *             expires.
  */
 #ifndef OBSM_FS_STATE_H
 #define OBSM_FS_STATE_H

@@ -2,7 +2,8 @@
 /* stats - what the mount has done so far, as numbers
  *
  * Role        Collects the counters of the client, the engine, the read cache and the core into one
- * text in the exposition format of Prometheus (version 0.0.4). The control file `stats` shows it.
+ *             text in the exposition format of Prometheus (version 0.0.4). The control file `stats`
+ *             shows it.
  */
 #ifndef OBSM_FS_STATS_H
 #define OBSM_FS_STATS_H

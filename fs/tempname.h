@@ -13,8 +13,8 @@
  *                           counts always, its mode being the target's.)
  *             TEMP_PATTERN  matches one of the user's patterns (option hold_patterns).
  * rsync       get_tmpname() of rsync 3.1 and later: one leading dot of NAME is dropped, "." is put
- * in front, what is too long is cut after 246 bytes (and then before a byte over 0x7f), a trailing
- * dot is dropped, ".XXXXXX" is added. So ".a.XXXXXX" stands for "a" or ".a";
+ *             in front, what is too long is cut after 246 bytes (and then before a byte over 0x7f),
+ *             a trailing dot is dropped, ".XXXXXX" is added. So ".a.XXXXXX" stands for "a" or ".a";
  *             "..a.XXXXXX" for "..a" (3.0 and before: ".a"); a name that was cut predicts nothing.
  */
 #ifndef OBSM_FS_TEMPNAME_H

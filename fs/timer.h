@@ -2,7 +2,7 @@
 /* timer - the one thread with the timers of the mount
  *
  * Role        Sends gathered attributes when they are due, ends the wait of held files, and shrinks
- * the name cache from time to time.
+ *             the name cache from time to time.
  */
 #ifndef OBSM_FS_TIMER_H
 #define OBSM_FS_TIMER_H

@@ -2,9 +2,9 @@
 /* transfer - one request of a staged file, from its start to its answer
  *
  * Role        Owns what a `struct obs_call` needs while it is under way (keys, lists, properties)
- * and brings the answer back under fs->lock, to publish_answer_locked(). Ownership   A transfer is
- * freed after its answer was taken. While it is under way it counts in st->inflight, which keeps
- * the staged file.
+ *             and brings the answer back under fs->lock, to publish_answer_locked().
+ * Ownership   A transfer is freed after its answer was taken. While it is under way it counts in
+ *             st->inflight, which keeps the staged file.
  */
 #ifndef OBSM_FS_TRANSFER_H
 #define OBSM_FS_TRANSFER_H

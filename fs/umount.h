@@ -3,8 +3,8 @@
  *
  * Role        umount(2) of a FUSE filesystem returns before its driver has finished. The helper
  *             unmounts and then waits until the driver has stored what is left and has ended,
- * saying so on stderr from time to time. A lazy or forced unmount does not wait. Runs        In a
- * process of its own (umount(8) calls it); blocks.
+ *             saying so on stderr from time to time. A lazy or forced unmount does not wait.
+ * Runs        In a process of its own (umount(8) calls it); blocks.
  */
 #ifndef OBSM_FS_UMOUNT_H
 #define OBSM_FS_UMOUNT_H

@@ -3,15 +3,17 @@
  *
  * Role        Every request that the mount sends to the bucket is one `struct obs_call`: the caller
  *             fills the request half, obs_submit() hands it to the engine, and `done` is called
- * once with the answer half filled. Retries, signing, redirects and clock skew happen in between.
+ *             once with the answer half filled. Retries, signing, redirects and clock skew happen
+ *             in between.
  * Dialects    OBS_DIALECT_OBS: OBS signature, "x-obs-" headers. OBS_DIALECT_S3: AWS signature V4,
  *             "x-amz-" headers. Callers speak of properties and metadata without a prefix.
  * Keys        Raw bytes, NUL-terminated, as stored in the bucket, at most OBS_KEY_MAX; encoding is
- * done here. Ownership   The request half (strings, arrays, body) belongs to the caller and must
- * stay until `done` was called. The answer half belongs to the call; obs_call_clear() frees it.
+ *             done here.
+ * Ownership   The request half (strings, arrays, body) belongs to the caller and must stay until
+ *             `done` was called. The answer half belongs to the call; obs_call_clear() frees it.
  * Threads     obs_submit() and obs_cancel() from any thread, never blocking. `done`, `body.read`
- * and `sink` run on an engine thread with no lock of net/ held; they must not block on the network.
- *             `done` is always asynchronous: never from within obs_submit().
+ *             and `sink` run on an engine thread with no lock of net/ held; they must not block on
+ *             the network. `done` is always asynchronous: never from within obs_submit().
  * Errors      call->err; class and errno by the table in net/error.h.
  * Source      reference: OBS API, sections named at each operation below.
  */

@@ -10,8 +10,9 @@
  * Limits      OBS: parts 100 KiB to 5 GiB; S3: 5 MiB to 5 GiB; 10,000 parts in both. The service's
  *             largest OBS object is 10,000 parts of 5 GiB (48.8 TiB); a plan with smaller parts at
  *             its beginning cannot reach all of that, so the default reach is 48.8 * 10^12 bytes.
- * S3: 5 TiB. Marks       A part may end elsewhere than the rule says (sealed short, or taken from
- * an older upload): plan_mark() records it, and the rule goes on behind it with the next part
+ *             S3: 5 TiB.
+ * Marks       A part may end elsewhere than the rule says (sealed short, or taken from an older
+ *             upload): plan_mark() records it, and the rule goes on behind it with the next part
  *             number.
  * Ownership   plan_init() .. plan_done(); the marks are on the heap.
  */

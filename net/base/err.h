@@ -3,11 +3,11 @@
  *
  * Role        Every function that can fail returns 0 (or a count) or -errno. Where the errno alone
  *             would not tell a user what to do, the function also takes a `struct err *` as its
- * last parameter and fills it. The struct is a plain value owned by the caller: no allocation
- *             happens on a failure path, and copying it is an assignment.
+ *             last parameter and fills it. The struct is a plain value owned by the caller: no
+ *             allocation happens on a failure path, and copying it is an assignment.
  * Errors      `eno` is a negative errno, or 0 while nothing failed. `cls` says what may be done
- * about it; it is set by net/error.c for answers of the service and stays ERR_FATAL for local
- *             failures.
+ *             about it; it is set by net/error.c for answers of the service and stays ERR_FATAL for
+ *             local failures.
  * Secrets     Callers never put a key, a token or a signature into `msg`.
  */
 #ifndef OBSM_BASE_ERR_H

@@ -4,7 +4,7 @@
  * Role        One thread waits for something (a request, room in a buffer); another finishes it, or
  *             interrupts it (a FUSE INTERRUPT). The waiter owns the struct, on its stack.
  * Locking     The struct's own lock, last but one in the order of fs/fs.h. Nothing is called under
- * it.
+ *             it.
  */
 #ifndef OBSM_BASE_INTR_H
 #define OBSM_BASE_INTR_H

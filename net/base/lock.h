@@ -2,8 +2,9 @@
 /* lock - a mutex that knows its owner
  *
  * Role        pthread mutex plus the owner's thread, so that a function whose name ends in _locked
- * can begin with ASSERT_HELD(&x->lock). The owner is kept in every build: it costs one store. Order
- * The table of lock order stands in fs/fs.h.
+ *             can begin with ASSERT_HELD(&x->lock). The owner is kept in every build: it costs one
+ *             store.
+ * Order       The table of lock order stands in fs/fs.h.
  */
 #ifndef OBSM_BASE_LOCK_H
 #define OBSM_BASE_LOCK_H

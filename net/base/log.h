@@ -3,11 +3,12 @@
  *
  * Role        Messages for the person who runs the mount: to stderr, a file or syslog. Only the
  *             layer that decides logs at LOG_WARNING or above (fs/, main); net/ and checkpoint/ log
- * at debug level only and return a `struct err`. Form        "subject: verb object: reason
- * (key=value ...)", names in single quotes. A failure that is not the end of the matter ends in ",
- * retrying in 2 s" or ", ignoring". Safety      Control characters in a message are printed as '?',
- * so that an object's name cannot forge a line. Callers never pass a secret. Threads     Any. A
- * line is written by one write(2), under the log's own lock (last in the order).
+ *             at debug level only and return a `struct err`.
+ * Form        "subject: verb object: reason (key=value ...)", names in single quotes. A failure
+ *             that is not the end of the matter ends in ", retrying in 2 s" or ", ignoring".
+ * Safety      Control characters in a message are printed as '?', so that an object's name cannot
+ *             forge a line. Callers never pass a secret.
+ * Threads     Any. A line is written by one write(2), under the log's own lock (last in the order).
  */
 #ifndef OBSM_BASE_LOG_H
 #define OBSM_BASE_LOG_H

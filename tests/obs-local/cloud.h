@@ -4,8 +4,9 @@
  * Role        DLI packages, ModelArts synchronisation, IAM projects and tokens, and the metadata
  *             service of a virtual machine, as far as a client of ours calls them.
  * States      Configuration and state are two JSON trees (README.md, "Cloud services"); the state
- * is kept in DIR/cloud.json. What takes time on the service advances here each time its state is
- * asked for. Locking     cloud->lock for both trees, tokens and failures. Taken before store->lock.
+ *             is kept in DIR/cloud.json. What takes time on the service advances here each time its
+ *             state is asked for.
+ * Locking     cloud->lock for both trees, tokens and failures. Taken before store->lock.
  * Source      DLI API: package groups; ModelArts API: datasets, manual annotation; IAM API; API
  *             signing guide.
  */
