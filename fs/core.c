@@ -27,6 +27,7 @@
 #include "fs/rootattr.h"
 #include "fs/staged.h"
 #include "fs/state.h"
+#include "fs/tempname.h"
 #include "fs/timer.h"
 #include "fs/worker.h"
 #include "net/base/clock.h"
@@ -159,6 +160,12 @@ static int make_parts(struct fs *fs, struct err *err)
     int rc = plan_init(&fs->plan, (enum obs_dialect)opt->dialect, opt->part_size, reach(opt), err);
     if (rc < 0)
         return rc;
+    fs->hold_patterns = calloc(1, sizeof(*fs->hold_patterns));
+    if (!fs->hold_patterns)
+        return err_set(err, -ENOMEM, "out of memory");
+    rc = tempname_patterns_parse(opt->hold_patterns, fs->hold_patterns, err);
+    if (rc < 0)
+        return err_prefix(err, "hold_patterns");
     rc = mime_load(opt->mime_types, &fs->mime, err);
     if (rc == -ENOMEM)
         return rc;
@@ -326,6 +333,9 @@ void fs_free(struct fs *fs)
     errors_free(fs->errors);
     cred_source_free(fs->cred);
     mime_free(fs->mime);
+    if (fs->hold_patterns)
+        tempname_patterns_done(fs->hold_patterns);
+    free(fs->hold_patterns);
     plan_done(&fs->plan);
     index_close(fs->index);
     state_end(fs);

@@ -61,6 +61,7 @@ struct options;
 struct space;
 struct staged;
 struct store;
+struct tempname_patterns;
 
 /* A metadata request that fails is repeated for so long; a user waits for it. */
 enum { FS_META_GIVE_UP_MS = 60000, FS_WORKERS = 2 };
@@ -90,6 +91,7 @@ struct fs {
     struct cloud *cloud; /* DLI and ModelArts */
     struct fetch *fetch;
     struct mime *mime;
+    struct tempname_patterns *hold_patterns;
     struct plan plan;    /* where parts begin and end; never marked */
     char *prefix;        /* of every key of the mount: "" or "a/b/" */
     struct index *index; /* attributes of objects, across mounts; NULL: without */

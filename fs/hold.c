@@ -11,11 +11,12 @@
 #include "fs/timer.h"
 #include "net/base/clock.h"
 
-static enum temp_kind kind_of(const struct inode *inode, struct temp_guess *guess)
+static enum temp_kind kind_of(const struct fs *fs, const struct inode *inode,
+                              struct temp_guess *guess)
 {
     if (!inode->parent || inode->state != INODE_LOCAL)
         return TEMP_NONE;
-    return tempname_classify(inode->name, inode->excl_0600, NULL, guess);
+    return tempname_classify(inode->name, inode->excl_0600, fs->hold_patterns, guess);
 }
 
 /* The likelier of the names that the temp name can stand for: one that exists, else the first. */
@@ -34,7 +35,7 @@ bool hold_wanted_locked(const struct fs *fs, const struct inode *inode)
     struct temp_guess guess = {0};
     const struct staged *st = inode->staged;
     if (!st || st->expired || fs->opt->hold_max == 0 || fs->stopping ||
-        kind_of(inode, &guess) == TEMP_NONE)
+        kind_of(fs, inode, &guess) == TEMP_NONE)
         return false;
     if (st->upload.state == UPLOAD_NONE && staged_part_count(fs, st, st->size) == 1)
         return true;
@@ -48,7 +49,7 @@ int hold_key_locked(const struct fs *fs, const struct inode *inode, char key[OBS
     bool may_hold = fs->opt->hold_max && !fs->stopping && (!st || !st->expired) &&
                     obs_dialect_of(fs->obs) == OBS_DIALECT_OBS;
     const char *name =
-        may_hold && kind_of(inode, &guess) == TEMP_RSYNC ? predict(inode, &guess) : NULL;
+        may_hold && kind_of(fs, inode, &guess) == TEMP_RSYNC ? predict(inode, &guess) : NULL;
     if (name)
         return inode_child_key_locked(fs, inode->parent, name, false, key);
     return inode_key_locked(fs, inode, key);

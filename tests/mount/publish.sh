@@ -266,6 +266,25 @@ tx_held_name_expires() { # s3
     check_eq "content" "$(cat "$M/.data.Ab12Cd")" x
 }
 
+# Names of the user's own patterns are held; one of several parts is stored at close.
+tx_hold_patterns() { # s3
+    service_start
+    mounted_with 'hold_patterns=*.part:tmp-?'
+    make_file "$T/big" $((part_size * 2 + 1))
+    oc reset
+    echo x >"$M/data.part"
+    echo y >"$M/tmp-1"
+    echo z >"$M/tmp-12"
+    cp "$T/big" "$M/big.part"
+    check_eq "stored at close" "$(oc list | cut -f 1 | xargs)" "big.part tmp-12"
+    mv "$M/data.part" "$M/data"
+    check_eq "stored by rename" "$(oc list | cut -f 1 | xargs)" "big.part data tmp-12"
+    check_eq "copies, deletes" "$(requests CopyObject CopyPart DeleteObject DeleteObjects)" 0
+    leave
+    check_eq "stored at last" "$(oc list | cut -f 1 | xargs)" "big.part data tmp-1 tmp-12"
+    mounted_with
+}
+
 # Whatever is held when one unmounts is stored.
 t_held_name_at_umount() { # s3
     echo x >"$M/.data.Ab12Cd"
