@@ -11,6 +11,7 @@
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/fetch.h"
+#include "fs/file.h"
 #include "fs/meta.h"
 #include "fs/names.h"
 #include "fs/namespace.h"
@@ -157,6 +158,8 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
         rc = rename_object(fs, inode, to, new_name, intr);
     if (rc == 0)
         rc = inode_move_locked(fs, inode, to, new_name);
+    if (rc == 0 && inode->staged)
+        note_key_locked(fs, inode->staged);
     if (rc == 0)
         inode_tombstone_locked(fs, from, name);
     return rc;
@@ -176,6 +179,11 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         rc = inode_child_key_locked(fs, to, new_name, inode->is_dir, key);
     if (rc == 0)
         rc = space_move_locked(fs, inode, intr);
+    /* What the user was told is safe is stored under the old name first: a crash must find either
+     * of the names with all of it. */
+    if (rc == 0 && !inode->is_dir && inode->state == INODE_STORED && inode->staged &&
+        inode->staged->acknowledged)
+        rc = file_publish_wait_locked(fs, inode, intr, fs->opt->rename_wait);
     if (rc < 0)
         return rc;
 

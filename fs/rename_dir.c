@@ -13,8 +13,10 @@
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/fetch.h"
+#include "fs/file.h"
 #include "fs/meta.h"
 #include "fs/namespace.h"
+#include "fs/note.h"
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/request.h"
@@ -219,20 +221,42 @@ static struct inode *sending_below(struct inode *dir)
     return NULL;
 }
 
+/* What the user was told is safe is stored under the old name first; `dir` does not move yet. */
+static int publish_safe(struct fs *fs, struct inode *dir, struct inode *inode, struct intr *intr)
+{
+    dir->moving--;
+    int rc = file_publish_wait_locked(fs, inode, intr, fs->opt->rename_wait);
+    dir->moving++;
+    return rc;
+}
+
+/* The journals of files below say their new names. */
+static void note_keys_below(struct fs *fs, struct inode *dir)
+{
+    struct staged *st;
+    DL_FOREACH (fs->staged, st) {
+        if (st->state != STAGED_DEAD && inode_below_locked(st->inode, dir))
+            note_key_locked(fs, st);
+    }
+}
+
 /* Requests under way below the directory end first: they go to the old keys. Changes of attributes
  * that were not sent yet are sent to the new ones, afterwards. */
 static int settle_below(struct fs *fs, struct inode *dir, struct intr *intr)
 {
     for (;;) {
         struct inode *busy = fs->changes_sending ? sending_below(dir) : NULL;
-        struct staged *st;
+        struct staged *st, *safe = NULL;
         DL_FOREACH (fs->staged, st) {
             if (st->state != STAGED_DEAD && inode_below_locked(st->inode, dir) && st->final_request)
                 busy = st->inode;
+            else if (st->state != STAGED_DEAD && st->acknowledged && staged_dirty(st) &&
+                     inode_below_locked(st->inode, dir))
+                safe = st;
         }
-        if (!busy)
+        if (!busy && !safe)
             return 0;
-        int rc = ns_settle_locked(fs, busy, intr);
+        int rc = busy ? ns_settle_locked(fs, busy, intr) : publish_safe(fs, dir, safe->inode, intr);
         if (rc < 0)
             return rc;
     }
@@ -291,6 +315,8 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
     }
     if (rc == 0)
         rc = inode_move_locked(fs, inode, to, new_name);
+    if (rc == 0)
+        note_keys_below(fs, inode);
     if (rc == 0) {
         inode_tombstone_locked(fs, from, name);
         adopt_copies(fs, &t, inode);
