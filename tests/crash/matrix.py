@@ -23,6 +23,7 @@ FIRST_DEATHS = [("multi", "send.complete"), ("multi", "answer.complete"), ("mult
                 ("killed_writer", "note.interrupted"), ("overwrite", "answer.complete")]
 RECOVERY_POINTS = ("recovery.", "revive.", "kept.", "abort.", "send.", "answer.", "taken.", "note.",
                    "match.", "meta.", "staged.")
+STAGED = ("multi", "modify", "fsync", "rsync", "write_rename_stored", "write_rename_dir")
 SEED = int(os.environ.get("CRASH_SEED", "4"))
 CASES = int(os.environ.get("CRASH_CASES", "0"))
 THREADS = int(os.environ.get("CRASH_THREADS", "3"))
@@ -115,7 +116,7 @@ def all_cases(only, point):
     cases = []
     names = [only] if only else list(workloads.ALL)
     levels = ["", "durability=stage"]
-    todo = [(n, o) for o in levels for n in names if not o or n in ("multi", "modify", "fsync", "rsync")]
+    todo = [(n, o) for o in levels for n in names if not o or n in STAGED]
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         for (name, options), points in zip(todo, pool.map(lambda a: discover(*a), todo)):
             for p, total in points.items():

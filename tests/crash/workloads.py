@@ -59,11 +59,23 @@ def patched(data, *pieces):
     return bytes(out)
 
 
-def modify(m, src):
-    fd = os.open(m + "/f", os.O_RDWR)
+def patch(path):
+    fd = os.open(path, os.O_RDWR)
     write_at(fd, content((11, 5000)), 400 * K)
     write_at(fd, content((12, 100)), 700 * K)
     os.close(fd)
+
+
+def modify(m, src):
+    patch(m + "/f")
+
+
+def modify_a(m, src):
+    patch(m + "/a")
+
+
+def modify_da(m, src):
+    patch(m + "/d/a")
 
 
 def append(m, src):
@@ -96,6 +108,17 @@ def fsync_between(m, src):
     say("D 0")
     say("S 1")
     write_at(fd, MULTI[300 * K:], 300 * K)
+    os.close(fd)
+
+
+def rename_open(m, src):
+    """Two steps: renamed while it is being changed, then closed."""
+    fd = os.open(m + "/f", os.O_RDWR)
+    write_at(fd, content((11, 5000)), 400 * K)
+    write_at(fd, content((12, 100)), 700 * K)
+    os.rename(m + "/f", m + "/b")
+    say("D 0")
+    say("S 1")
     os.close(fd)
 
 
@@ -172,6 +195,14 @@ ALL = {
     "write_rename": Workload({"b": SMALL}, [
         writes("a", MULTI), (lambda m, src: os.rename(m + "/a", m + "/b"), {"a": None, "b": MULTI}),
         writes("a", SMALL)]),
+    "rename_open": Workload({"f": LARGE, "b": SMALL}, [
+        (rename_open, {"f": None, "b": LARGE}), (None, {"b": PATCHED})]),
+    "write_rename_stored": Workload({"a": LARGE, "b": SMALL}, [
+        (modify_a, {"a": PATCHED}),
+        (lambda m, src: os.rename(m + "/a", m + "/b"), {"a": None, "b": PATCHED})]),
+    "write_rename_dir": Workload({"d/a": LARGE}, [
+        (modify_da, {"d/a": PATCHED}),
+        (lambda m, src: os.rename(m + "/d", m + "/e"), {"d/a": None, "e/a": PATCHED})]),
     "rename_dir": Workload({"d/1": OLD, "d/2": SMALL},
                            [(lambda m, src: os.rename(m + "/d", m + "/e"),
                              {"d/1": None, "d/2": None, "e/1": OLD, "e/2": SMALL})],
