@@ -17,6 +17,7 @@
 #include "fs/kept.h"
 #include "fs/names.h"
 #include "fs/note.h"
+#include "fs/notify.h"
 #include "fs/ops_stale.h"
 #include "fs/options.h"
 #include "fs/publish.h"
@@ -239,6 +240,8 @@ int revive_file(struct fs *fs, uint64_t id, const struct journal_state *s,
         rc = load_attrs(fs, inode, s);
     if (rc == 0)
         rc = load_staged(fs, inode, id, s, plan);
+    if (rc == 0) /* the kernel may have looked before: the old version, or nothing */
+        notify_entry_locked(fs, inode->parent, inode->name);
     CRASH_POINT("revive.loaded");
     if (rc == 0)
         (void)publish_locked(fs, inode, NULL);
