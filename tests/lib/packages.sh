@@ -12,7 +12,7 @@ packages_build=(
 packages_run=(fuse3 mount media-types ca-certificates)
 packages_test=(
     clang-format universal-ctags mandoc binutils
-    rsync git attr acl python3 openssl procps psmisc sqlite3 libxml2-utils
+    rsync git attr acl python3 python3-venv openssl procps psmisc sqlite3 libxml2-utils s3fs
 )
 packages_clang=(clang llvm)
 packages_valgrind=(valgrind)
