@@ -280,8 +280,9 @@ static void keep_parts(struct fs *fs, struct inode *inode)
 {
     struct staged *st = inode->staged;
     char key[OBS_KEY_MAX + 1];
-    if (st->keep || !st->journal || st->upload.state != UPLOAD_ACTIVE ||
-        inode_key_locked(fs, inode, key) < 0 || strcmp(key, st->upload.key) == 0)
+    if (st->keep || !st->journal || !fs->opt->keep_interrupted ||
+        st->upload.state != UPLOAD_ACTIVE || inode_key_locked(fs, inode, key) < 0 ||
+        strcmp(key, st->upload.key) == 0)
         return;
     for (size_t i = 0; i < st->n_parts && !st->keep; i++)
         st->keep = st->parts[i].state == PART_STORED;

@@ -36,7 +36,7 @@ model() { # OPS [OPTION]...
 
 mounted() {
     [ "$dialect" = s3 ] || part_size=102400
-    options=${options}meta_ttl=200ms,open_ttl=0,hold_max=1s
+    options=${options}meta_ttl=200ms,open_ttl=0,hold_max=1s,keep_interrupted=0
     service_start
     mounted_with "$options"
 }
