@@ -139,6 +139,12 @@ static bool overlaps_fill(const struct staged *st, uint64_t off, uint64_t n)
 /* Something is about to change: the journal says so first. */
 static int begin_change(struct fs *fs, struct staged *st)
 {
+    if (st->done_pending) {
+        /* What was stored has its object; its journal must not be taken for that of the new content, which
+         * brings the attributes along. */
+        st->done_pending = false;
+        note_done_locked(fs, st);
+    }
     int rc = note_change_locked(fs, st);
     if (rc == 0 && st->sealed)
         note_reopened_locked(fs, st);
