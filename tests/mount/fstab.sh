@@ -21,6 +21,8 @@ overlay() { # FROM TO
 
 # Installs below $T; the links of the helpers lead to the installed binary.
 install_helpers() {
+    mkdir -p "$M"
+    mounted+=("$M")
     cmake --install "$OBSM_BUILD" --prefix "$T/usr" >"$T/install.log" 2>&1 ||
         fail "install: $(tail -n 3 "$T/install.log")"
     local name
@@ -38,8 +40,6 @@ fstab() { # LINE...
 }
 
 options() {
-    mkdir -p "$M"
-    mounted+=("$M")
     echo "endpoint=http://localhost:$OBS_PORT,credential_file=$T/keys,state_dir=$T/state,log_file=$T/mount.log"
 }
 
