@@ -38,6 +38,20 @@ LIMIT_S = 40  # of any single wait
 ZEROS = -1    # seed of a content of zeros
 
 
+DRIVERS = []  # all that were started
+
+
+def end_all(_signal, _frame):
+    """The test is to end at once: no driver may be left that could still mount."""
+    for driver in list(DRIVERS):
+        if driver.poll() is None:
+            driver.kill()
+    os._exit(143)
+
+
+signal.signal(signal.SIGTERM, end_all)
+
+
 class Failed(Exception):
     pass
 
@@ -160,6 +174,7 @@ class Bench:
         self.driver = subprocess.Popen(
             [OBSMOUNT, "-f", f"{self.bucket}:/{self.prefix}", self.mnt, "-o", ",".join(filter(None, words))],
             env=env, stdout=subprocess.DEVNULL, stderr=open(self.dir + "/stderr", "a"))
+        DRIVERS.append(self.driver)
         until = time.monotonic() + quiet_s
         while not self.is_mounted():
             if self.driver.poll() is not None:
