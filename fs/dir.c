@@ -199,16 +199,31 @@ static int ask_for_name(struct fs *fs, struct inode *dir, const char *name, stru
     return listing_one_name_locked(fs, dir, name, intr);
 }
 
-/* A look-up that needs attributes: the second one in a listed directory starts to fetch ahead. */
-static int attr_for_lookup(struct fs *fs, struct inode *dir, struct inode *inode, struct intr *intr)
+int dir_attr_ahead_locked(struct fs *fs, struct inode *inode, struct intr *intr)
 {
-    if (dir_listed_locked(fs, dir) && ++dir->stats == 2 && !dir->prefetch_at)
+    struct inode *dir = inode->parent;
+    if (!inode->attr_known && dir && dir_listed_locked(fs, dir) && ++dir->stats == 2 &&
+        !dir->prefetch_at)
         listing_prefetch_start_locked(fs, dir);
     return dir_attr_locked(fs, inode, INT64_MAX / 2, intr);
 }
 
+/* Is what is known of it as much as is wanted? */
+static bool suffices(const struct inode *inode, enum dir_want want)
+{
+    return inode->attr_known || want == DIR_NAME ||
+           (want == DIR_TYPE && inode->state == INODE_STORED && !inode->is_dir &&
+            inode->stored_size > DIR_SPECIAL_MAX);
+}
+
 int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr,
                       struct inode **ret)
+{
+    return dir_find_locked(fs, dir, name, DIR_ATTR, intr, ret);
+}
+
+int dir_find_locked(struct fs *fs, struct inode *dir, const char *name, enum dir_want want,
+                    struct intr *intr, struct inode **ret)
 {
     bool asked = false;
     for (unsigned tries = 0; tries < 8; tries++) {
@@ -224,8 +239,8 @@ int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct
             asked = true;
         } else if (!inode || inode->state == INODE_GONE) {
             return -ENOENT;
-        } else if (!inode->attr_known) {
-            rc = attr_for_lookup(fs, dir, inode, intr);
+        } else if (!suffices(inode, want)) {
+            rc = dir_attr_ahead_locked(fs, inode, intr);
         } else {
             *ret = inode;
             return 0;

@@ -12,20 +12,35 @@
  *             are fetched ahead, PREFETCH_MAX at a time, in the order of the listing.
  * Merging     What was changed here after a listing began is not overridden by it. A changed ETag
  *             makes another inode (fs/inode.h). Keys that no path can name are hidden and counted.
+ * Type        A listing does not say whether an object is a symbolic link or a special file. One of
+ *             more than DIR_SPECIAL_MAX bytes is a regular file, whatever its metadata says.
  * Locking     All under fs->lock; functions that wait drop it on the way (the caller's directory
  *             must be referenced by the kernel or pinned).
  */
 #ifndef OBSM_FS_DIR_H
 #define OBSM_FS_DIR_H
 
+#include <limits.h>
+
 #include "fs/inode.h"
 
-enum { DIR_PAGES_MAX = 10, PREFETCH_MAX = 64 };
+enum { DIR_PAGES_MAX = 10, PREFETCH_MAX = 64, DIR_SPECIAL_MAX = PATH_MAX - 1 };
+
+/* What a look-up has to bring; less may cost a request less. */
+enum dir_want {
+    DIR_NAME, /* that the name exists, and whether it is a directory */
+    DIR_TYPE, /* its type too: attributes stay open where that is certain without them */
+    DIR_ATTR, /* all attributes */
+};
 
 /* Finds `name`: 0 with *ret a STORED or LOCAL inode whose attributes are known, -ENOENT, -EINTR, or
  * the errno of the request. On return the lock is held and *ret is attached; it is not pinned. */
 int dir_lookup_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr,
                       struct inode **ret);
+
+/* The same, but attributes may stay unknown as `want` says (then inode->attr_known is false). */
+int dir_find_locked(struct fs *fs, struct inode *dir, const char *name, enum dir_want want,
+                    struct intr *intr, struct inode **ret);
 
 /* How long the kernel may believe what dir_lookup_locked() just said of `inode` (NULL: that the
  * name does not exist), in milliseconds. */
@@ -48,6 +63,10 @@ void dir_refresh_locked(struct fs *fs, struct inode *dir);
  * than `max_age_ms` ago, confirms its version by a HEAD. -ESTALE: it is another object now (or
  * none): look it up again. */
 int dir_attr_locked(struct fs *fs, struct inode *inode, int64_t max_age_ms, struct intr *intr);
+
+/* Makes sure that the attributes are known, whatever their age; the second such question in a listed
+ * directory starts to fetch those of its other objects ahead. */
+int dir_attr_ahead_locked(struct fs *fs, struct inode *inode, struct intr *intr);
 
 /* Does a directory have anything in it? What is known says yes, only the service says no: one
  * request. 1, 0, or -errno. */

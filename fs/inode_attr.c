@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/dir.h"
 #include "fs/mime.h"
 #include "fs/options.h"
 #include "fs/staged.h"
@@ -38,6 +39,8 @@ int inode_set_object_locked(struct fs *fs, struct inode *inode, const struct obs
 
     attr_from_props(&object->props, key, object->size, object->mtime_ms, &dflt, &inode->attr);
     if (!inode->is_dir && S_ISDIR(inode->attr.mode)) /* a marker of old s3fs without its slash */
+        inode->attr.mode = (inode->attr.mode & 07777) | S_IFREG;
+    if (!inode->is_dir && object->size > DIR_SPECIAL_MAX) /* look-ups count on it */
         inode->attr.mode = (inode->attr.mode & 07777) | S_IFREG;
 
     const char *xattrs = obs_props_get(&object->props, OBS_PROP_META, XATTR_META);

@@ -376,7 +376,7 @@ int ns_uncover_locked(struct fs *fs, struct inode *inode, struct intr *intr)
 int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
     struct inode *inode = NULL;
-    int rc = dir_lookup_locked(fs, dir, name, intr, &inode);
+    int rc = dir_find_locked(fs, dir, name, DIR_NAME, intr, &inode);
     if (rc < 0)
         return rc;
     if (inode->is_dir)

@@ -30,6 +30,22 @@ static void reply_entry(struct op *op, struct inode *inode)
         inode_forget(op->fs, inode, 1);
 }
 
+/* A regular file whose attributes nobody has asked for yet: the kernel asks before it needs them,
+ * and looks the name up again at each use. */
+static void reply_open_entry(struct op *op, struct inode *inode)
+{
+    struct fuse_entry_param e = {.ino = op_node_id(op->fs, inode),
+                                 .generation = inode->generation,
+                                 .attr = {.st_ino = inode->st_ino,
+                                          .st_mode = S_IFREG,
+                                          .st_nlink = 1,
+                                          .st_size = (off_t)inode->stored_size}};
+    inode->nlookup++;
+    op_end(op);
+    if (fuse_reply_entry(op->req, &e) < 0)
+        inode_forget(op->fs, inode, 1);
+}
+
 static void reply_made(struct op *op, struct inode *inode, int rc)
 {
     if (rc < 0)
@@ -44,8 +60,15 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct inode *inode;
     op_begin(&op, req);
     struct inode *dir = op_inode(op.fs, parent);
+    /* Root may remove a file, for one, without anybody knowing its owner; for other users the kernel
+     * decides by the attributes of this answer. */
+    enum dir_want want = fuse_req_ctx(req)->uid == 0 ? DIR_TYPE : DIR_ATTR;
     int rc = strlen(name) > NAME_MAX ? -ENAMETOOLONG
-                                     : dir_lookup_locked(op.fs, dir, name, &op.intr, &inode);
+                                     : dir_find_locked(op.fs, dir, name, want, &op.intr, &inode);
+    if (rc == 0 && !inode->attr_known) {
+        reply_open_entry(&op, inode);
+        return;
+    }
     if (rc != -ENOENT) {
         reply_made(&op, inode, rc);
         return;

@@ -40,6 +40,8 @@ static int fresh_attr(struct op *op, struct inode *inode)
         return -ESTALE;
     if (inode->attr_known && (!inode->parent || dir_listed_locked(op->fs, inode->parent)))
         return 0;
+    if (!inode->attr_known)
+        return dir_attr_ahead_locked(op->fs, inode, &op->intr);
     int rc = dir_attr_locked(op->fs, inode, op->fs->opt->meta_ttl, &op->intr);
     return rc == -ESTALE && inode->nopen ? 0 : rc; /* who has it open keeps the old version */
 }

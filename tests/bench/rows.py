@@ -312,12 +312,12 @@ class Tar2000Far(TarFar):
 
 
 class RmFar(Row):
-    name, title = "rm-far", "rm -rf of {count} files"
+    name, title = "rm-far", "rm -rf of {count} files of 4 KiB"
     condition = FAR
     count = 1000
 
     def run(self, who, driver_class):
-        self.fill("r/f", self.count)
+        self.fill("r/f", self.count, b"x" * 4096)
         driver = self.driver(driver_class)
         try:
             return measure(driver, ["rm", "-rf", f"{driver.dir}/r"],

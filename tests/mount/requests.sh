@@ -233,4 +233,56 @@ t_signatures() { # s3
     check_eq "V2" "$(oc signatures v2)" 0
 }
 
+# Who may remove everything needs to know nothing of a file: one DELETE each. (A smaller file may be a
+# symbolic link or a special file, which takes a HEAD to know.)
+t_rm_asks_nothing_of_cold_files() { # s3
+    oc fill d/f 20 5000
+    ls "$M" >/dev/null
+    oc reset
+    rm -rf "$M/d"
+    check_eq "DELETEs of files" "$(oc log DeleteObject | grep -c 'd/f')" 20
+    check_eq "HEADs of files" "$(oc log HeadObject | grep -c 'd/f')" 0
+    check_eq "left" "$(oc list d/f)" ""
+}
+
+# What root has looked up without its attributes is no other user's truth.
+tx_cold_files_have_their_owner() { # s3-long
+    service_start
+    mounted_with allow_other
+    head -c 5000 /dev/zero >"$T/zero"
+    oc put d/mine "$T/zero" x-obs-meta-mode:33152 x-obs-meta-uid:65534 x-obs-meta-gid:65534 >/dev/null
+    oc put d/roots "$T/zero" x-obs-meta-mode:33152 x-obs-meta-uid:0 x-obs-meta-gid:0 >/dev/null
+    oc put d/link "$T/zero" x-obs-meta-mode:41471 >/dev/null # no target is that long
+    chmod 755 "$T" "$M"
+    python3 - "$M/d" <<'END' || fail "root's look-up shows"
+import os, sys
+d = sys.argv[1]
+os.listdir(d)
+for name in ("mine", "roots"):  # a look-up that needs no attributes
+    try:
+        os.mkdir(f"{d}/{name}")
+    except FileExistsError:
+        pass
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+assert open(f"{d}/mine", "rb").read() == bytes(5000)
+try:
+    open(f"{d}/roots", "rb")
+except PermissionError:
+    pass
+else:
+    sys.exit("a file of root can be read")
+os.chmod(f"{d}/mine", 0o640)
+try:
+    os.chmod(f"{d}/roots", 0o640)
+except PermissionError:
+    pass
+else:
+    sys.exit("a file of root can be changed")
+END
+    check_eq "type of a long link" "$(stat -c %F "$M/d/link")" "regular file"
+    check_eq "attributes" "$(stat -c '%u %a %s' "$M/d/mine" "$M/d/roots" | tr '\n' ' ')" "65534 640 5000 0 600 5000 "
+}
+
 . "$(dirname "$0")/lib.sh"
