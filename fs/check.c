@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fs/helper.h"
+#include "fs/keys.h"
 #include "fs/options.h"
 #include "net/base/cleanup.h"
 #include "net/base/log.h"
@@ -29,7 +30,7 @@ enum { SKEW_MAX_S = 15 * 60, GIVE_UP_MS = 10000 };
 struct check {
     const struct options *opt;
     struct url_endpoint endpoint;
-    struct cred_source *cred;
+    struct keys keys;
     struct engine *engine;
     struct obs *obs;
     struct log *log;
@@ -58,14 +59,23 @@ static int say_fail(const char *step, const struct err *err, const char *advice)
 
 static int check_keys(struct check *c)
 {
-    const struct cred_config config = {.file = c->opt->credential_file,
-                                       .env = !c->opt->credential_file};
+    const struct engine_config engine = {.threads = 1,
+                                         .ca_file = c->opt->ca_file,
+                                         .connect_ms = c->opt->connect_timeout,
+                                         .stall_ms = c->opt->stall_timeout,
+                                         .give_up_ms = GIVE_UP_MS,
+                                         .log = c->log};
     struct err err = {0};
-    if (cred_source_new(&config, &c->cred, &err) < 0)
+    if (keys_open(c->opt, c->log, &c->keys, &err) < 0)
         return say_fail("keys", &err,
                         "give -o credential_file=FILE (mode 0600, one line AK:SK), or set "
                         "OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY");
-    say_ok("keys", "found in %s", cred_source_name(c->cred));
+    if (engine_new(&engine, &c->engine, &err) < 0)
+        return say_fail("client", &err, NULL);
+    if (keys_start(&c->keys, c->engine, &err) < 0)
+        return say_fail("keys", &err,
+                        "is this a cloud server, and does it have an agency with rights on OBS?");
+    say_ok("keys", "found in %s", cred_source_name(c->keys.source));
     return 0;
 }
 
@@ -122,12 +132,6 @@ static int check_address(struct check *c)
 
 static int make_client(struct check *c)
 {
-    const struct engine_config engine = {.threads = 1,
-                                         .ca_file = c->opt->ca_file,
-                                         .connect_ms = c->opt->connect_timeout,
-                                         .stall_ms = c->opt->stall_timeout,
-                                         .give_up_ms = GIVE_UP_MS,
-                                         .log = c->log};
     const struct obs_config client = {.endpoint = c->opt->endpoint,
                                       .bucket = c->opt->bucket,
                                       .region = c->opt->region,
@@ -137,9 +141,7 @@ static int make_client(struct check *c)
                                       .stall_ms = c->opt->stall_timeout,
                                       .retry_ms = GIVE_UP_MS};
     struct err err = {0};
-    if (engine_new(&engine, &c->engine, &err) < 0)
-        return say_fail("client", &err, NULL);
-    if (obs_new(&client, c->engine, c->cred, c->log, &c->obs, &err) < 0)
+    if (obs_new(&client, c->engine, c->keys.source, c->log, &c->obs, &err) < 0)
         return say_fail("client", &err, NULL);
     return 0;
 }
@@ -229,6 +231,6 @@ int check_run(const struct options *opt, struct log *log)
                error_right(OBS_PUT, (enum obs_dialect)opt->dialect));
     obs_free(c.obs);
     engine_free(c.engine);
-    cred_source_free(c.cred);
+    keys_done(&c.keys);
     return rc == 0 ? COMMAND_OK : COMMAND_FAILED;
 }

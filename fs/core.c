@@ -33,7 +33,6 @@
 #include "net/base/clock.h"
 #include "net/base/log.h"
 #include "net/cloud.h"
-#include "net/cred.h"
 #include "net/engine.h"
 #include "net/obs.h"
 
@@ -62,14 +61,13 @@ static int make_cloud(struct fs *fs, struct err *err)
         .connect_ms = opt->connect_timeout,
         .stall_ms = opt->stall_timeout,
     };
-    return cloud_new(&cloud, fs->engine, fs->cred, fs->log, &fs->cloud, err);
+    return cloud_new(&cloud, fs->engine, fs->keys.source, fs->log, &fs->cloud, err);
 }
 
 static int make_client(struct fs *fs, struct err *err)
 {
     const struct options *opt = fs->opt;
-    const struct cred_config cred = {.file = opt->credential_file, .env = !opt->credential_file};
-    int rc = cred_source_new(&cred, &fs->cred, err);
+    int rc = keys_open(opt, fs->log, &fs->keys, err);
     if (rc < 0)
         return rc;
 
@@ -82,6 +80,8 @@ static int make_client(struct fs *fs, struct err *err)
         .log = fs->log,
     };
     rc = engine_new(&engine, &fs->engine, err);
+    if (rc == 0)
+        rc = keys_start(&fs->keys, fs->engine, err);
     if (rc < 0)
         return rc;
 
@@ -96,7 +96,7 @@ static int make_client(struct fs *fs, struct err *err)
         .retry_ms = opt->retry_time,
         .extra_headers = (const char *const *)opt->header.v,
     };
-    rc = obs_new(&obs, fs->engine, fs->cred, fs->log, &fs->obs, err);
+    rc = obs_new(&obs, fs->engine, fs->keys.source, fs->log, &fs->obs, err);
     return rc < 0 ? rc : make_cloud(fs, err);
 }
 
@@ -331,7 +331,7 @@ void fs_free(struct fs *fs)
     free_client(fs);
     control_free(fs->control);
     errors_free(fs->errors);
-    cred_source_free(fs->cred);
+    keys_done(&fs->keys);
     mime_free(fs->mime);
     if (fs->hold_patterns)
         tempname_patterns_done(fs->hold_patterns);

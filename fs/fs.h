@@ -37,6 +37,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fs/keys.h"
 #include "fs/mount.h"
 #include "net/base/intr.h"
 #include "net/base/lock.h"
@@ -44,7 +45,6 @@
 
 struct cloud;
 struct control;
-struct cred_source;
 struct engine;
 struct errors;
 struct fetch;
@@ -85,7 +85,7 @@ struct fs {
     /* constant after fs_new() */
     const struct options *opt;
     struct log *log;
-    struct cred_source *cred;
+    struct keys keys;
     struct engine *engine;
     struct obs *obs;
     struct cloud *cloud; /* DLI and ModelArts */

@@ -258,7 +258,8 @@ int command_help(struct buf *out)
              "  -V, --version          the version\n"
              "\n"
              "Keys come from credential_file, or from the environment (OBS_ACCESS_KEY_ID and\n"
-             "OBS_SECRET_ACCESS_KEY, or the names of other tools). Unmount with 'umount DIR'.\n"
+             "OBS_SECRET_ACCESS_KEY, or the names of other tools), or with\n"
+             "credential_source=metadata from the metadata service. Unmount with 'umount DIR'.\n"
              "Sizes take K M G T, times ms s m h d. See obsmount(1) and mount.obsmount(8).\n");
     return options_help(out);
 }

@@ -408,6 +408,31 @@ int options_set_source(struct options *opt, const char *source, struct err *err)
     return 0;
 }
 
+/* The endpoint names its region, unless that was given. */
+static int take_region(struct options *opt, const struct url_endpoint *endpoint, struct err *err)
+{
+    char region[URL_HOST_MAX];
+    if (opt->region || url_region(endpoint, region, sizeof(region)) < 0)
+        return 0;
+    opt->region = strdup(region);
+    return opt->region ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static int check_keys(const struct options *opt, struct err *err)
+{
+    int from = opt->credential_source;
+    if (from == OPTION_KEYS_FILE && !opt->credential_file)
+        return err_set(err, -EINVAL, "credential_source=file needs 'credential_file'");
+    if ((from == OPTION_KEYS_ENVIRONMENT || from == OPTION_KEYS_METADATA) && opt->credential_file)
+        return err_set(err, -EINVAL,
+                       "option 'credential_file' and credential_source=%s exclude "
+                       "each other",
+                       from == OPTION_KEYS_METADATA ? "metadata" : "environment");
+    if (from != OPTION_KEYS_METADATA && opt->metadata_endpoint)
+        return err_set(err, -EINVAL, "option 'metadata_endpoint' needs credential_source=metadata");
+    return 0;
+}
+
 int options_check(struct options *opt, struct err *err)
 {
     if (!opt->endpoint && opt->region) {
@@ -426,6 +451,11 @@ int options_check(struct options *opt, struct err *err)
     struct err why = {0};
     if (url_endpoint_parse(opt->endpoint, &parsed, &why) < 0)
         return err_set(err, -EINVAL, "option 'endpoint=%.100s': %s", opt->endpoint, why.msg);
+    int rc = take_region(opt, &parsed, err);
+    if (rc == 0)
+        rc = check_keys(opt, err);
+    if (rc < 0)
+        return rc;
     if (opt->allow_other && opt->allow_root)
         return err_set(err, -EINVAL, "options 'allow_other' and 'allow_root' exclude each other");
     if (opt->dialect != 0 && opt->part_size < 5u << 20)

@@ -43,10 +43,17 @@ enum option_conflict {
     OPTION_CONFLICT_KEEP_THEIRS
 };
 
+enum option_keys {
+    OPTION_KEYS_AUTO,
+    OPTION_KEYS_FILE,
+    OPTION_KEYS_ENVIRONMENT,
+    OPTION_KEYS_METADATA
+};
+
 enum option_attr { OPTION_ATTR_GATHER, OPTION_ATTR_SYNC };
 
 /* Types of the fields. ENUM: the position of the word in the row's range (dialect: enum
- * obs_dialect; attr: enum option_attr; log_level: LOG_LEVEL_ERROR + position). TIME: milliseconds.
+ * obs_dialect; attr: enum option_attr; credential_source: enum option_keys; log_level: LOG_LEVEL_ERROR + position). TIME: milliseconds.
  * STRING and PATH: NULL if not given; a PATH is absolute. HEADER: "Name: value" strings. */
 #define OPTION_FIELD_BOOL bool
 #define OPTION_FIELD_INT int64_t

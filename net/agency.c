@@ -23,10 +23,10 @@ static const char token_life_s[] = "21600";
 enum {
     CONNECT_MS = 3000, /* the service is on the same machine or nowhere */
     STALL_MS = 3000,
-    GIVE_UP_MS = 10000,
+    GIVE_UP_MS = 6000,
     SESSION_MAX = 4096, /* of the session token */
     ANSWER_MAX = 64 * 1024,
-    PAUSE_MS = 5000, /* after keys have come: the source would ask at once for better ones */
+    PAUSE_MS = 1000, /* after keys have come: the source may ask at once for better ones */
 };
 
 enum step { STEP_TOKEN, STEP_KEYS };
@@ -38,7 +38,9 @@ struct agency {
     struct cred_source *source;
 
     struct lock lock; /* below: under lock */
-    bool running;     /* the call is under way */
+    pthread_cond_t answered;
+    bool running; /* the call is under way */
+    bool asked;   /* one has ended */
     struct err failure;
     int64_t pause_until; /* monotonic ms: asked again no earlier */
 
@@ -55,6 +57,7 @@ int agency_new(const char *endpoint, struct log *log, struct agency **ret, struc
     if (!agency)
         return err_set(err, -ENOMEM, "out of memory");
     lock_init(&agency->lock);
+    lock_cond_init(&agency->answered);
     agency->log = log;
     int rc = url_endpoint_parse(endpoint && endpoint[0] ? endpoint : default_endpoint,
                                 &agency->endpoint, err);
@@ -71,6 +74,7 @@ void agency_free(struct agency *agency)
     if (!agency)
         return;
     explicit_bzero(agency->session, sizeof(agency->session));
+    pthread_cond_destroy(&agency->answered);
     lock_done(&agency->lock);
     free(agency);
 }
@@ -116,7 +120,7 @@ static void evaluate(struct http_call *call)
 
 static void done(struct http_call *call);
 
-static void ask(struct agency *agency, enum step step)
+static void ask(struct agency *agency, enum step step, int64_t delay_ms)
 {
     agency->step = step;
     http_call_clear(&agency->call);
@@ -131,6 +135,7 @@ static void ask(struct agency *agency, enum step step)
         .connect_ms = CONNECT_MS,
         .stall_ms = STALL_MS,
         .give_up_ms = GIVE_UP_MS,
+        .delay_ms = delay_ms,
         .direct = true,
     };
     engine_submit(agency->engine, &agency->call);
@@ -144,7 +149,9 @@ static void finish(struct agency *agency, const struct err *err)
     lock_take(&agency->lock);
     agency->failure = *err;
     agency->running = false;
+    agency->asked = true;
     agency->pause_until = err->eno ? 0 : clock_ms() + PAUSE_MS;
+    pthread_cond_broadcast(&agency->answered);
     lock_drop(&agency->lock);
 }
 
@@ -211,9 +218,9 @@ static void done(struct http_call *call)
     wipe_answer(call);
     if (more && step == STEP_KEYS && status == 401) {
         agency->session[0] = 0;
-        ask(agency, STEP_TOKEN);
+        ask(agency, STEP_TOKEN, 0);
     } else if (more) {
-        ask(agency, STEP_KEYS);
+        ask(agency, STEP_KEYS, 0);
     } else {
         finish(agency, &err);
     }
@@ -226,14 +233,15 @@ void agency_refresh(void *arg)
     struct agency *agency = arg;
 
     lock_take(&agency->lock);
-    bool start = agency->engine && !agency->running && clock_ms() >= agency->pause_until;
+    bool start = agency->engine && !agency->running;
     agency->running = agency->running || start;
+    int64_t pause_ms = agency->pause_until - clock_ms();
     lock_drop(&agency->lock);
     if (!start)
         return;
     agency->renewed = false;
     agency->session[0] = 0;
-    ask(agency, STEP_TOKEN);
+    ask(agency, STEP_TOKEN, pause_ms > 0 ? pause_ms : 0);
 }
 
 void agency_start(struct agency *agency, struct engine *engine, struct cred_source *source)
@@ -251,4 +259,14 @@ bool agency_failure(struct agency *agency, struct err *ret)
     *ret = agency->failure;
     lock_drop(&agency->lock);
     return ret->eno != 0;
+}
+
+int agency_wait(struct agency *agency, struct err *err)
+{
+    lock_take(&agency->lock);
+    while (!agency->asked)
+        (void)lock_wait(&agency->lock, &agency->answered, NULL);
+    *err = agency->failure;
+    lock_drop(&agency->lock);
+    return err->eno;
 }

@@ -9,7 +9,8 @@
  *             agency; agency_start(). From then on the source asks by itself: at once when it has
  *             no keys, and when less than ten minutes of their life are left.
  * States      IDLE -> TOKEN -> KEYS -> IDLE; one question at a time, further ones in between are
- *             dropped. Each is given up after a few seconds, the source asks again.
+ *             dropped. Each is given up after a few seconds, the source asks again; after an answer
+ *             the next question waits a second.
  * Errors      None is returned: without keys cred_get() answers -EAGAIN. agency_failure() tells
  *             the last reason.
  * Threads     agency_refresh() from any thread, never blocking. One lock for the state; nothing is
@@ -35,6 +36,10 @@ void agency_start(struct agency *agency, struct engine *engine, struct cred_sour
 
 /* A cred_refresh_fn; `arg` is the agency. Before agency_start() it does nothing. */
 void agency_refresh(void *arg);
+
+/* Waits for the end of the first question after agency_start(): 0, or why there are no keys. It ends
+ * within seconds. Not on a thread of the engine. */
+int agency_wait(struct agency *agency, struct err *err);
 
 /* True if the last question failed; *ret says why. */
 bool agency_failure(struct agency *agency, struct err *ret);

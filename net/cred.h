@@ -80,7 +80,8 @@ int cred_source_new(const struct cred_config *config, struct cred_source **ret, 
 void cred_source_free(struct cred_source *source);
 
 /* Copies the present keys. -EAGAIN while none have come by cred_put(). With `refresh` it also asks
- * for new ones when less than ten minutes of their life are left. Does not block on the network. */
+ * for new ones when less than ten minutes of their life are left; where the same ones come again, in
+ * the middle of what is left. Does not block on the network. */
 int cred_get(struct cred_source *source, struct cred *ret, struct err *err);
 
 /* After the service refused the keys: 1 if there are now others than `used` (try again), 0 if they

@@ -12,7 +12,7 @@
 #include "net/base/lock.h"
 #include "net/cred.h"
 
-enum { CHECK_INTERVAL_MS = 1000, REFRESH_BEFORE_S = 600, REFRESH_INTERVAL_MS = 30000 };
+enum { CHECK_INTERVAL_MS = 1000, REFRESH_BEFORE_S = 600, REFRESH_INTERVAL_MS = 10000 };
 
 struct cred_source {
     /* constant after cred_source_new() */
@@ -28,6 +28,7 @@ struct cred_source {
     struct stat seen;     /* of the file when it was read */
     int64_t checked_ms;   /* when the file's time was last looked at */
     int64_t refreshed_ms; /* when new keys were last asked for; 0: never */
+    int64_t ask_s;        /* real time from which on better ones are asked for; 0: never */
 };
 
 static const char *process_env(void *arg, const char *name)
@@ -148,8 +149,7 @@ static bool refresh_due_locked(struct cred_source *source, bool expired)
     ASSERT_HELD(&source->lock);
     if (!source->refresh)
         return false;
-    bool ends = source->have && source->secret->expires &&
-                source->secret->expires - clock_real().tv_sec < REFRESH_BEFORE_S;
+    bool ends = source->have && source->ask_s && clock_real().tv_sec >= source->ask_s;
     if (!expired && source->have && !ends)
         return false;
     int64_t now = clock_ms();
@@ -218,9 +218,21 @@ int cred_reload(struct cred_source *source, const struct cred *used, struct err 
     return rc;
 }
 
+/* Ten minutes before the end. If the same keys came again there are no better ones yet: in the
+ * middle of what is left. */
+static int64_t when_to_ask(const struct cred *cred, bool again)
+{
+    int64_t left_s = cred->expires - clock_real().tv_sec;
+    if (!cred->expires)
+        return 0;
+    return cred->expires - (again && left_s < 2 * REFRESH_BEFORE_S ? left_s / 2 : REFRESH_BEFORE_S);
+}
+
 void cred_put(struct cred_source *source, const struct cred *cred)
 {
     lock_take(&source->lock);
+    source->ask_s = when_to_ask(cred, source->have && same_keys(source->secret, cred) &&
+                                          source->secret->expires == cred->expires);
     *source->secret = *cred;
     source->have = true;
     source->refreshed_ms = 0;

@@ -240,6 +240,23 @@ int url_host(const struct url_endpoint *ep, const char *bucket, char *out, size_
     return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
+int url_region(const struct url_endpoint *ep, char *out, size_t size)
+{
+    static const char before[] = "obs.", after[] = ".myhuaweicloud.com";
+    size_t skip = sizeof(before) - 1, end = sizeof(after) - 1, n = strlen(ep->host);
+    if (ep->ip || n <= skip + end || strncmp(ep->host, before, skip) != 0 ||
+        strcmp(ep->host + n - end, after) != 0)
+        return -ENOENT;
+    n -= skip + end;
+    if (memchr(ep->host + skip, '.', n))
+        return -ENOENT;
+    if (n >= size)
+        return -ENAMETOOLONG;
+    memcpy(out, ep->host + skip, n);
+    out[n] = 0;
+    return 0;
+}
+
 const char *url_scheme(const struct url_endpoint *ep)
 {
     return ep->tls ? "https" : "http";

@@ -68,6 +68,10 @@ int url_parse(const char *url, struct url_endpoint *ret, const char **ret_target
  * scheme's own; bucket NULL: without. -ENAMETOOLONG. */
 int url_host(const struct url_endpoint *ep, const char *bucket, char *out, size_t size);
 
+/* The region that a host name obs.REGION.myhuaweicloud.com names. -ENOENT for any other host,
+ * -ENAMETOOLONG. */
+int url_region(const struct url_endpoint *ep, char *out, size_t size);
+
 /* "https" or "http" */
 const char *url_scheme(const struct url_endpoint *ep);
 

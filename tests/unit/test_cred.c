@@ -319,6 +319,33 @@ static void test_source_put(void **state)
     cred_source_free(s);
 }
 
+/* Keys that end soon are asked for at once, but not again and again while the same ones come. */
+static void test_source_asks_early(void **state)
+{
+    struct cred_source *s;
+    struct cred c = {.ak = "A", .sk = "S", .token = "T"}, got;
+    int asked = 0;
+    const struct cred_config config = {.refresh = count, .refresh_arg = &asked};
+    assert_int_equal(cred_source_new(&config, &s, NULL), 0);
+    c.expires = clock_real().tv_sec + 500;
+    cred_put(s, &c);
+    assert_int_equal(cred_get(s, &got, NULL), 0);
+    assert_int_equal(asked, 1);
+    cred_put(s, &c);
+    assert_int_equal(cred_get(s, &got, NULL), 0);
+    assert_int_equal(asked, 1);
+    c.expires = clock_real().tv_sec;
+    cred_put(s, &c);
+    cred_put(s, &c);
+    assert_int_equal(cred_get(s, &got, NULL), 0);
+    assert_int_equal(asked, 2);
+    c.expires = 0;
+    cred_put(s, &c);
+    assert_int_equal(cred_get(s, &got, NULL), 0);
+    assert_int_equal(asked, 2);
+    cred_source_free(s);
+}
+
 static void test_wipe(void **state)
 {
     struct cred c, zero;
@@ -365,6 +392,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_source_rotation, setup, teardown),
         cmocka_unit_test(test_source_missing),
         cmocka_unit_test(test_source_put),
+        cmocka_unit_test(test_source_asks_early),
         cmocka_unit_test(test_wipe),
         cmocka_unit_test_setup_teardown(test_not_dumped, setup, teardown),
     };

@@ -339,8 +339,29 @@ static void test_cross_checks(void **state)
     assert_string_equal(opt->endpoint, "obs.cn-north-4.myhuaweicloud.com");
     accept(opt, "allow_other,allow_root");
     check_refuses(opt, "exclude each other");
+    accept(opt, "allow_other=off,credential_source=file");
+    check_refuses(opt, "needs 'credential_file'");
+    accept(opt, "credential_source=metadata,credential_file=/keys");
+    check_refuses(opt, "exclude each other");
+    accept(opt, "credential_source=auto,metadata_endpoint=http://x");
+    check_refuses(opt, "needs credential_source=metadata");
+    accept(opt, "credential_source=metadata");
+    free(opt->credential_file);
+    opt->credential_file = NULL;
+    assert_int_equal(options_check(opt, NULL), 0);
     accept(opt, "allow_root=off,dialect=s3,part_size=1M");
     check_refuses(opt, "5M or more");
+}
+
+static void test_region_of_the_endpoint(void **state)
+{
+    struct options *opt = *state;
+    accept(opt, "endpoint=https://obs.cn-north-4.myhuaweicloud.com");
+    assert_int_equal(options_check(opt, NULL), 0);
+    assert_string_equal(opt->region, "cn-north-4");
+    accept(opt, "endpoint=obs.other.myhuaweicloud.com"); /* what was given holds */
+    assert_int_equal(options_check(opt, NULL), 0);
+    assert_string_equal(opt->region, "cn-north-4");
 }
 
 static void test_fuse_words(void **state)
@@ -389,6 +410,7 @@ int main(void)
         TEST(test_sources),
         TEST(test_bucket_length),
         TEST(test_cross_checks),
+        TEST(test_region_of_the_endpoint),
         TEST(test_fuse_words),
         TEST(test_help_names_all),
     };

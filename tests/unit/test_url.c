@@ -172,6 +172,30 @@ static void test_host_limit(void **state)
     assert_string_equal(url_scheme(&ep), "https");
 }
 
+static void region_is(const char *endpoint, const char *expected)
+{
+    struct url_endpoint ep;
+    char region[32] = "";
+    assert_int_equal(url_endpoint_parse(endpoint, &ep, NULL), 0);
+    assert_int_equal(url_region(&ep, region, sizeof(region)), expected ? 0 : -ENOENT);
+    assert_string_equal(region, expected ? expected : "");
+}
+
+static void test_region(void **state)
+{
+    struct url_endpoint ep;
+    char small[4];
+    region_is("obs.cn-north-4.myhuaweicloud.com", "cn-north-4");
+    region_is("https://OBS.af-south-1.myhuaweicloud.com:443/", "af-south-1");
+    region_is("obs.myhuaweicloud.com", NULL);
+    region_is("obs.a.b.myhuaweicloud.com", NULL);
+    region_is("s3.cn-north-4.myhuaweicloud.com", NULL);
+    region_is("obs.cn-north-4.example.com", NULL);
+    region_is("127.0.0.1", NULL);
+    assert_int_equal(url_endpoint_parse("obs.abcd.myhuaweicloud.com", &ep, NULL), 0);
+    assert_int_equal(url_region(&ep, small, sizeof(small)), -ENAMETOOLONG);
+}
+
 static void test_bucket(void **state)
 {
     static const char *const good[] = {
@@ -202,7 +226,7 @@ int main(void)
         cmocka_unit_test(test_decode),    cmocka_unit_test(test_path_and_target),
         cmocka_unit_test(test_endpoint),  cmocka_unit_test(test_bad_endpoints),
         cmocka_unit_test(test_parse_url), cmocka_unit_test(test_host_limit),
-        cmocka_unit_test(test_bucket),
+        cmocka_unit_test(test_region),    cmocka_unit_test(test_bucket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
