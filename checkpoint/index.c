@@ -432,6 +432,8 @@ void index_forget(struct index *ix, const char *key)
     if (begin_locked(ix)) {
         bind_key(ix->stmts[Q_FORGET], key);
         (void)run(ix, ix->stmts[Q_FORGET]);
+        if (sqlite3_changes(ix->db) > 0) // a crash must not bring it back
+            commit_locked(ix);
     }
     lock_drop(&ix->lock);
 }

@@ -73,7 +73,8 @@ int index_each(struct index *ix, const char *dir, int64_t now_s, index_each_fn *
 void index_put(struct index *ix, const char *key, const struct index_version *version,
                const void *attrs, size_t n, int64_t now_s);
 
-/* Forgets every key that begins with `prefix` ("" forgets all); index_forget() exactly one. */
+/* Forgets every key that begins with `prefix` ("" forgets all); index_forget() exactly one, and at
+ * once: it does not come back after the death of the process. */
 void index_drop(struct index *ix, const char *prefix);
 void index_forget(struct index *ix, const char *key);
 

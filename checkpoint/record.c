@@ -72,6 +72,9 @@ struct layout {
  * SEALED, KEY, ATTRS, SIZE, ABANDONED
  *             stage only: there they change what was already acknowledged; at store the answer to
  *             the user comes when the object is stored.
+ * CHANGED     stage only: at store a change that gathers outlives the driver, not the machine.
+ * MOVE, MOVE_DELETE
+ *             both: afterwards nobody could tell which of two trees is the right one.
  * PART        never: ListParts is the truth, and a lost one costs one part sent again. */
 static const struct layout layouts[] = {
     [RECORD_OPEN] = {.name = "OPEN",
@@ -164,6 +167,34 @@ static const struct layout layouts[] = {
                                     STR(conflict.upload_id, RECORD_UPLOAD_ID_MAX),
                                     TIME(conflict.modified_s), TIME(conflict.server_s)}},
     [RECORD_SYNCED] = {.name = "SYNCED", .fields = {{0}}},
+    [RECORD_CHANGED] = {.name = "CHANGED",
+                        .fields = {KEY(changed.key), STR(changed.etag, RECORD_ETAG_MAX),
+                                   TIME(changed.ctime_s), U32(changed.ctime_ns, 999999999),
+                                   ATTRS(changed.attrs)},
+                        .sync_stage = true},
+    [RECORD_SENDING] = {.name = "SENDING",
+                        .fields = {KEY(sending.key), TIME(sending.ctime_s),
+                                   U32(sending.ctime_ns, 999999999)}},
+    [RECORD_SETTLED] = {.name = "SETTLED", .fields = {KEY(settled.key)}},
+    [RECORD_MOVE] = {.name = "MOVE",
+                     .fields = {{F_U64, AT(move.id), UINT64_MAX},
+                                KEY(move.from),
+                                KEY(move.to),
+                                BOOL(move.replaces),
+                                TIME(move.server_s),
+                                ATTRS(move.attrs)},
+                     .sync_store = true,
+                     .sync_stage = true},
+    [RECORD_MOVE_COPIED] = {.name = "MOVE_COPIED",
+                            .fields = {{F_U64, AT(move_copied.id), UINT64_MAX},
+                                       KEY(move_copied.key),
+                                       STR(move_copied.etag, RECORD_ETAG_MAX),
+                                       STR(move_copied.copy_etag, RECORD_ETAG_MAX)}},
+    [RECORD_MOVE_DELETE] = {.name = "MOVE_DELETE",
+                            .fields = {{F_U64, AT(move_mark.id), UINT64_MAX}},
+                            .sync_store = true,
+                            .sync_stage = true},
+    [RECORD_MOVE_END] = {.name = "MOVE_END", .fields = {{F_U64, AT(move_mark.id), UINT64_MAX}}},
 };
 
 static const struct layout *layout_of(unsigned type)

@@ -100,7 +100,16 @@ enum record_type {
     RECORD_RESUMED = 22,  /* goes on: ends PAUSED, FAILED, INTERRUPTED and CONFLICT */
     RECORD_CONFLICT = 23, /* somebody else's object stands there */
     RECORD_STALE = 24,    /* an upload is not used any more and is to be aborted */
-    RECORD_SYNCED = 25    /* says nothing: its `durable` vouches for what stands before it */
+    RECORD_SYNCED = 25,   /* says nothing: its `durable` vouches for what stands before it */
+
+    /* of the ledgers of a mount (ledger.h), never in the journal of an upload */
+    RECORD_CHANGED = 26,     /* attributes of a stored object were changed, the bucket lacks them */
+    RECORD_SENDING = 27,     /* a copy of that object onto itself is about to be sent */
+    RECORD_SETTLED = 28,     /* the bucket has them, or nobody wants them any more */
+    RECORD_MOVE = 29,        /* a directory is being renamed: its objects are being copied */
+    RECORD_MOVE_COPIED = 30, /* one was copied, and the copy has an ETag of its own */
+    RECORD_MOVE_DELETE = 31, /* all are copied and checked: the old ones are being deleted */
+    RECORD_MOVE_END = 32     /* the rename is finished, or undone */
 };
 
 /* When is a success a success: design, promise 1. */
@@ -266,6 +275,44 @@ struct record_conflict {
     int64_t server_s;
 };
 
+struct record_changed {
+    const char *key;
+    const char *etag; /* of the object that was changed, "" for a directory */
+    int64_t ctime_s;  /* of the change: a later one in the bucket is newer */
+    uint32_t ctime_ns;
+    struct record_blob attrs; /* the properties to be sent */
+};
+
+struct record_sending {
+    const char *key;
+    int64_t ctime_s; /* of the attributes that the copy will have: by them it is known as ours */
+    uint32_t ctime_ns;
+};
+
+struct record_settled {
+    const char *key;
+};
+
+struct record_move {
+    uint64_t id;
+    const char *from; /* prefix of the old keys, with its slash */
+    const char *to;   /* .. of the new ones */
+    bool replaces;    /* an empty directory stood at `to` as an object */
+    int64_t server_s;
+    struct record_blob attrs; /* its properties: undoing gives them back */
+};
+
+struct record_move_copied {
+    uint64_t id;
+    const char *key;  /* the old one */
+    const char *etag; /* of the old object */
+    const char *copy_etag;
+};
+
+struct record_move_mark { /* MOVE_DELETE, MOVE_END */
+    uint64_t id;
+};
+
 struct record {
     enum record_type type;
     bool optional;
@@ -291,6 +338,12 @@ struct record {
         struct record_interrupted interrupted;
         struct record_failed failed;
         struct record_conflict conflict;
+        struct record_changed changed;
+        struct record_sending sending;
+        struct record_settled settled;
+        struct record_move move;
+        struct record_move_copied move_copied;
+        struct record_move_mark move_mark;
     };
 };
 

@@ -155,7 +155,9 @@ static int fold_key(struct journal_state *s, const struct record *r)
 
 static int fold_attrs(struct journal_state *s, const struct record *r)
 {
-    return set_attrs(&s->attrs, &r->attrs.attrs);
+    /* Changed while it was being stored: recovery sends them. */
+    int rc = s->phase == PHASE_COMPLETING ? set_attrs(&s->final_attrs, &r->attrs.attrs) : 0;
+    return rc < 0 ? rc : set_attrs(&s->attrs, &r->attrs.attrs);
 }
 
 static int fold_held(struct journal_state *s, const struct record *r)

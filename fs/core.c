@@ -8,6 +8,7 @@
 
 #include "checkpoint/index.h"
 #include "checkpoint/store.h"
+#include "fs/changes.h"
 #include "fs/control.h"
 #include "fs/errors.h"
 #include "fs/fetch.h"
@@ -228,6 +229,8 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
         rc = open_state(fs, err);
     if (rc == 0)
         rc = state_begin(fs, err);
+    if (rc == 0)
+        rc = changes_open(fs, err);
     if (rc == 0 && rootattr_is_local(fs))
         rootattr_load(fs);
     else if (rc == 0)
@@ -250,6 +253,8 @@ int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
         rc = notify_start(fs, se);
     if (rc == 0 && fs->opt->checkpoint && !fs->opt->ro)
         recovery_start(fs);
+    if (rc == 0)
+        changes_start(fs);
     return rc < 0 ? err_set(err, rc, "cannot start a thread: %s", err_text(rc)) : 0;
 }
 
@@ -310,6 +315,7 @@ void fs_stop(struct fs *fs, int64_t limit_ms)
     fs_lock(fs);
     fs->stopping = true;
     let_go(fs, drain(fs, limit_ms));
+    changes_keep_locked(fs);
     file_forget_all_locked(fs);
     fs_unlock(fs);
     worker_stop(fs);
@@ -337,6 +343,7 @@ void fs_free(struct fs *fs)
         tempname_patterns_done(fs->hold_patterns);
     free(fs->hold_patterns);
     plan_done(&fs->plan);
+    changes_close(fs);
     index_close(fs->index);
     state_end(fs);
     store_close(fs->store);

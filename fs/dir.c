@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fs/attrcache.h"
+#include "fs/changes.h"
 #include "fs/listing.h"
 #include "fs/options.h"
 #include "fs/rootattr.h"
@@ -69,6 +70,8 @@ int dir_take_object_locked(struct fs *fs, struct inode *inode, const struct obs_
     }
     if (!inode->meta_dirty && !inode->meta_sending) {
         int rc = inode_set_object_locked(fs, inode, object);
+        if (rc == 0)
+            rc = changes_apply_locked(fs, inode, object);
         if (rc < 0)
             return rc;
     }
@@ -95,6 +98,12 @@ static void lose_name(struct fs *fs, struct inode *inode, bool gone)
     }
 }
 
+static int take_no_marker(struct fs *fs, struct inode *inode)
+{
+    int rc = inode_set_implicit_locked(fs, inode);
+    return rc < 0 ? rc : changes_apply_locked(fs, inode, NULL);
+}
+
 static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call *call,
                             int64_t start_ms)
 {
@@ -104,7 +113,7 @@ static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call 
     if (rc == 0)
         rc = dir_take_object_locked(fs, inode, &call->object);
     else if (rc == -ENOENT && inode->is_dir)
-        rc = inode_set_implicit_locked(fs, inode);
+        rc = take_no_marker(fs, inode);
     else if (rc == -ENOENT && !is_ours(inode))
         rc = -ESTALE;
     if (rc == -ESTALE)

@@ -428,7 +428,7 @@ int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, u
     }
     touch(fs, inode);
     if (!staged_dirty(st)) { /* it had that length: only its times have changed */
-        meta_changed_locked(fs, inode);
+        (void)meta_changed_locked(fs, inode);
         staged_drop_if_clean_locked(fs, inode);
     }
     if (h) {

@@ -43,6 +43,7 @@
 #include "net/base/lock.h"
 #include "net/plan.h"
 
+struct changes;
 struct cloud;
 struct control;
 struct engine;
@@ -116,8 +117,9 @@ struct fs {
     unsigned transfers;    /* bulk transfers under way, at most opt->parallel */
     struct inode *changed; /* attributes gathered, not sent yet (utlist) */
     unsigned changes_sending;
-    unsigned reviving;  /* kept uploads that a command has queued */
-    uint64_t plain_ids; /* ids of staging files without a journal */
+    struct changes *changes; /* their ledger, or NULL */
+    unsigned reviving;       /* kept uploads that a command has queued */
+    uint64_t plain_ids;      /* ids of staging files without a journal */
     struct fuse_session *session;
     struct errors *errors;   /* the last failures */
     struct control *control; /* the control tree */

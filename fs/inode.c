@@ -9,6 +9,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/changes.h"
 #include "fs/fetch.h"
 #include "fs/listing.h"
 #include "fs/meta.h"
@@ -49,6 +50,7 @@ int inode_table_init(struct fs *fs)
 static void free_inode(struct fs *fs, struct inode *inode)
 {
     DL_DELETE2(fs->inodes, inode, all_prev, all_next);
+    changes_settle_locked(fs, inode); /* or, at the end of the mount, keep it for the next */
     free(inode->name);
     free(inode->etag);
     free(inode->link_target);

@@ -32,6 +32,7 @@
 #include "fs/xattr_codec.h"
 #include "net/obs.h"
 
+struct change;
 struct fetch_file;
 struct listing;
 
@@ -90,6 +91,7 @@ struct inode {
     int64_t meta_due_ms;
     int meta_error; /* of the last refused change; told once by the next setattr or open */
     struct waitlist meta_waiters;
+    struct change *change;                     /* that the ledger has, see fs/changes.h */
     struct inode *changed_next, *changed_prev; /* fs->changed */
 
     /* content */

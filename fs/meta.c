@@ -7,10 +7,13 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "checkpoint/journal.h"
 #include "fs/crashpoint.h"
 #include "fs/errors.h"
 #include "fs/attrcache.h"
+#include "fs/changes.h"
 #include "fs/fetch.h"
+#include "fs/note.h"
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/publish.h"
@@ -40,6 +43,7 @@ static void leave_queue(struct fs *fs, struct inode *inode)
 void meta_forget_locked(struct fs *fs, struct inode *inode)
 {
     leave_queue(fs, inode);
+    changes_settle_locked(fs, inode);
     if (!inode->meta_sending)
         waitlist_finish_locked(fs, &inode->meta_waiters, 0);
 }
@@ -61,18 +65,52 @@ static bool carried(const struct inode *inode)
            (staged_dirty(inode->staged) || inode->staged->state == STAGED_PUBLISHING);
 }
 
-void meta_changed_locked(struct fs *fs, struct inode *inode)
+int meta_changed_locked(struct fs *fs, struct inode *inode)
 {
+    int rc = 0;
     CRASH_POINT("meta.changed");
     inode->meta_gen++;
     inode->changed_ms = clock_ms();
     if (inode->is_root && rootattr_is_local(fs)) {
-        int rc = rootattr_save_locked(fs);
+        rc = rootattr_save_locked(fs);
         if (rc < 0)
             inode->meta_error = rc;
-    } else if (inode->state == INODE_STORED && !carried(inode)) {
+        return 0;
+    }
+    if (carried(inode)) {
+        note_attrs_locked(fs, inode->staged);
+        return 0;
+    }
+    if (inode->state == INODE_STORED) {
+        rc = changes_note_locked(fs, inode);
+        attrcache_forget_locked(fs, inode);
         meta_mark_locked(fs, inode);
     }
+    CRASH_POINT("meta.noted");
+    return rc;
+}
+
+int meta_durable_locked(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    int rc = 0;
+    if (fs->opt->durability != OPTION_DURABILITY_STAGE)
+        return 0;
+    if (!st || !carried(inode)) {
+        fs_unlock(fs);
+        rc = changes_sync(fs);
+        fs_lock(fs);
+    } else if (st->journal && st->sealed) {
+        st->users++;
+        st->syncs++;
+        fs_unlock(fs);
+        rc = journal_sync(st->journal);
+        fs_lock(fs);
+        st->users--;
+        st->syncs--;
+        staged_reap_locked(fs, st);
+    }
+    return rc;
 }
 
 static void refused(struct fs *fs, struct meta_call *m)
@@ -84,6 +122,8 @@ static void refused(struct fs *fs, struct meta_call *m)
             path);
     errors_add(fs->errors, "attributes", path, &m->call.err);
     inode->meta_error = m->call.err.eno;
+    if (m->call.err.eno != -ECANCELED) /* that is us, at the end: the next mount sends them */
+        changes_settle_locked(fs, inode);
     notify_attr_locked(fs, inode);
     if (!carried(inode)) {
         inode->attr_known = false;
@@ -133,7 +173,9 @@ static void meta_done(struct obs_call *call)
         inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
         if (call->op == OBS_COPY && call->object.etag[0])
             take_copy(inode, m);
-        if (inode->meta_gen != m->gen && !carried(inode))
+        if (inode->meta_gen == m->gen)
+            changes_settle_locked(fs, inode);
+        else if (!carried(inode))
             meta_mark_locked(fs, inode);
     }
     if (!inode->meta_dirty || (call->err.eno && !fs->stopping))
@@ -210,6 +252,8 @@ static int send_change(struct fs *fs, struct inode *inode)
     inode_pin_locked(inode);
     inode->meta_sending = true;
     fs->changes_sending++;
+    if (m->call.op == OBS_COPY)
+        changes_sending_locked(fs, inode);
     CRASH_POINT("meta.send");
     obs_submit(fs->obs, &m->call);
     return 0;
@@ -232,6 +276,7 @@ bool meta_flush_now_locked(struct fs *fs, struct inode *inode)
         return true;
     log_warning(fs->log, "attributes", "'%s': %s", inode->name ? inode->name : "/", err_text(rc));
     inode->meta_error = rc;
+    changes_settle_locked(fs, inode);
     waitlist_finish_locked(fs, &inode->meta_waiters, rc);
     return false;
 }

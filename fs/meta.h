@@ -19,8 +19,14 @@
 enum { META_GATHER_MS = 100 };
 
 /* The inode's attributes were changed. If the object is stored and nothing else will carry them,
- * they are queued. */
-void meta_changed_locked(struct fs *fs, struct inode *inode);
+ * they are queued, and noted for the next mount (fs/changes.h); if content carries them that is
+ * sealed already, its journal says so. -errno: they could not be noted, the caller waits for the
+ * bucket instead. */
+int meta_changed_locked(struct fs *fs, struct inode *inode);
+
+/* What was noted of the inode is as durable as the mount promises: at durability=stage, synced.
+ * Drops the lock. -errno of the disk. */
+int meta_durable_locked(struct fs *fs, struct inode *inode);
 
 /* The stored object lacks the present attributes: queue them. */
 void meta_mark_locked(struct fs *fs, struct inode *inode);

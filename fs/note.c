@@ -248,6 +248,16 @@ void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reaso
     buf_done(&attrs);
 }
 
+void note_attrs_locked(struct fs *fs, struct staged *st)
+{
+    struct buf attrs;
+    if (!st->journal || !st->sealed)
+        return;
+    final_attrs(fs, st, &attrs);
+    append(fs, st, &(struct record){.type = RECORD_ATTRS, .attrs = {.attrs = blob(&attrs)}});
+    buf_done(&attrs);
+}
+
 void note_reopened_locked(struct fs *fs, struct staged *st)
 {
     st->sealed = false;

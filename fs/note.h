@@ -40,6 +40,9 @@ void note_stale_locked(struct fs *fs, struct staged *st);
 void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held,
                         bool synced);
 
+/* The attributes of a sealed file were changed before it was stored. */
+void note_attrs_locked(struct fs *fs, struct staged *st);
+
 /* Written again before it was stored. */
 void note_reopened_locked(struct fs *fs, struct staged *st);
 

@@ -69,10 +69,14 @@ static void set_times(struct inode *inode, const struct stat *attr, int to_set)
         inode->times_set = true;
 }
 
-/* attr=sync: who changes waits for the service, and is the one who is told. */
-static int sync_change(struct op *op, struct inode *inode)
+/* Attributes were changed: returns when the change is as safe as promised. attr=sync, and when it
+ * could not be noted on the disk: who changes waits for the service, and is the one who is told. */
+static int finish_change(struct op *op, struct inode *inode)
 {
-    if (op->fs->opt->attr != OPTION_ATTR_SYNC)
+    int noted = meta_changed_locked(op->fs, inode);
+    if (noted == 0 && op->fs->opt->attr != OPTION_ATTR_SYNC)
+        noted = meta_durable_locked(op->fs, inode);
+    if (noted == 0 && op->fs->opt->attr != OPTION_ATTR_SYNC)
         return 0;
     int rc = meta_flush_wait_locked(op->fs, inode, &op->intr);
     if (rc < 0 && rc != -EINTR)
@@ -102,8 +106,7 @@ static int set_attributes(struct op *op, struct inode *inode, const struct stat 
         inode->attr.gid = attr->st_gid;
     set_times(inode, attr, to_set);
     inode->attr.ctime = to_set & FUSE_SET_ATTR_CTIME ? attr->st_ctim : clock_real();
-    meta_changed_locked(op->fs, inode);
-    return sync_change(op, inode);
+    return finish_change(op, inode);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -190,8 +193,7 @@ static int xattr_changed(struct op *op, struct inode *inode, struct xattr_set *b
     xattr_set_clear(before);
     inode->xattrs_stored = true;
     inode->attr.ctime = clock_real();
-    meta_changed_locked(op->fs, inode);
-    return sync_change(op, inode);
+    return finish_change(op, inode);
 }
 
 static void change_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "fs/changes.h"
 #include "fs/errors.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
@@ -151,6 +152,8 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
     kept_superseded_locked(fs, inode);
     if (inode->meta_gen != meta_gen)
         meta_mark_locked(fs, inode);
+    else
+        changes_settle_locked(fs, inode); /* the new object has them */
     finish_waiters(fs, st);
     waitlist_finish_locked(fs, &st->writable, 0);
     waitlist_finish_locked(fs, &inode->move_waiters, 0);

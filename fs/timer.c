@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "checkpoint/index.h"
+#include "fs/changes.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
@@ -32,6 +33,7 @@ static void *run(void *arg)
         int64_t next = min64(meta_run_locked(fs, now, false), hold_run_locked(fs, now, false));
         next = min64(next, publish_run_locked(fs, now));
         next = min64(next, recovery_run_locked(fs, now));
+        next = min64(next, changes_run_locked(fs, now));
         next = min64(next, space_run_locked(fs, now));
         if (now >= shrink_ms) {
             inode_shrink_locked(fs, fs->root);

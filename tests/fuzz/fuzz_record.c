@@ -4,6 +4,7 @@
  * payload) that get a right frame first, since no mutation finds a checksum. */
 #include "checkpoint/crc32c.h"
 #include "checkpoint/journal.h"
+#include "checkpoint/ledger.h"
 #include "checkpoint/recover.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -101,6 +102,23 @@ static void check_plan(const struct journal_state *s, const struct journal_repor
     recover_plan_done(&plan);
 }
 
+static int count_record(void *arg, const struct record *r)
+{
+    *(uint32_t *)arg += r->type != 0;
+    return 0;
+}
+
+// The same bytes as a ledger.
+static void check_ledger(const uint8_t *p, size_t n)
+{
+    struct ledger_report report;
+    struct record_pos pos = {0};
+    uint32_t count = 0;
+    size_t end = 0;
+    int rc = ledger_replay(p, n, count_record, &count, &report, &pos, &end);
+    FUZZ_CHECK(rc < 0 || (count <= report.n_records && end + report.lost == n) || end == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct buf b = BUF_INIT(64 << 20);
@@ -115,6 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(journal_replay(p, n, &s, &report) == 0);
     FUZZ_CHECK(report.bytes + report.lost == n || report.bytes == 0);
     check_snapshot(&s);
+    check_ledger(p, n);
     if (s.phase != PHASE_NONE)
         for (unsigned chance = 0; chance < 256; chance += 7)
             check_plan(&s, &report, chance);
