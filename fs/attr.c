@@ -11,6 +11,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "fs/property.h"
 #include "fs/xattr_codec.h"
 
 enum { MODE_MAX = 0177777, PERM_MASK = 07777, NSEC_DIGITS = 9, S3CMD_VALUE_MAX = 63 };
@@ -100,8 +101,8 @@ const char *attr_link_target(const struct obs_props *props)
 
 bool attr_owns_meta(const char *name)
 {
-    static const char *const owned[] = {"mode",  "uid",   "gid",  "mtime",
-                                        "atime", "ctime", "rdev", XATTR_META};
+    static const char *const owned[] = {"mode",  "uid",  "gid",      "mtime",      "atime",
+                                        "ctime", "rdev", XATTR_META, PROPERTY_META};
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++) {
         if (strcasecmp(name, owned[i]) == 0)
             return true;

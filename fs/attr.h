@@ -80,7 +80,7 @@ int attr_to_props(const struct posix_attr *attr, struct obs_props *props);
 /* Takes the three times out of `props`, for an object whose Last-Modified says the same. */
 void attr_drop_times(struct obs_props *props);
 
-/* True for the names of metadata that attr_to_props() and fs/xattr_codec.h write: what else an
+/* True for the names of metadata that attr_to_props(), fs/xattr_codec.h and fs/property.h write: what else an
  * object carries, other tools' names for the same things too, the caller keeps. */
 bool attr_owns_meta(const char *name);
 

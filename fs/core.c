@@ -22,6 +22,7 @@
 #include "fs/mount.h"
 #include "fs/notify.h"
 #include "fs/options.h"
+#include "fs/property.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
 #include "fs/space.h"
@@ -159,6 +160,9 @@ static int make_parts(struct fs *fs, struct err *err)
 {
     const struct options *opt = fs->opt;
     int rc = plan_init(&fs->plan, (enum obs_dialect)opt->dialect, opt->part_size, reach(opt), err);
+    if (rc < 0)
+        return rc;
+    rc = property_from_options(opt, &fs->defaults, err);
     if (rc < 0)
         return rc;
     fs->hold_patterns = calloc(1, sizeof(*fs->hold_patterns));
@@ -342,6 +346,7 @@ void fs_free(struct fs *fs)
     if (fs->hold_patterns)
         tempname_patterns_done(fs->hold_patterns);
     free(fs->hold_patterns);
+    obs_props_clear(&fs->defaults);
     plan_done(&fs->plan);
     changes_close(fs);
     index_close(fs->index);

@@ -41,6 +41,7 @@
 #include "fs/mount.h"
 #include "net/base/intr.h"
 #include "net/base/lock.h"
+#include "net/obs.h"
 #include "net/plan.h"
 
 struct changes;
@@ -93,10 +94,11 @@ struct fs {
     struct fetch *fetch;
     struct mime *mime;
     struct tempname_patterns *hold_patterns;
-    struct plan plan;    /* where parts begin and end; never marked */
-    char *prefix;        /* of every key of the mount: "" or "a/b/" */
-    struct index *index; /* attributes of objects, across mounts; NULL: without */
-    struct store *store; /* the state directory: staging files are made in it */
+    struct obs_props defaults; /* what the options say of new files (fs/properties.h) */
+    struct plan plan;          /* where parts begin and end; never marked */
+    char *prefix;              /* of every key of the mount: "" or "a/b/" */
+    struct index *index;       /* attributes of objects, across mounts; NULL: without */
+    struct store *store;       /* the state directory: staging files are made in it */
     char boot_id[64];
     int64_t start_s; /* real time of the mount, seconds */
 

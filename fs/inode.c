@@ -56,6 +56,7 @@ static void free_inode(struct fs *fs, struct inode *inode)
     free(inode->link_target);
     xattr_set_clear(&inode->xattrs);
     obs_props_clear(&inode->other);
+    obs_props_clear(&inode->settings);
     fetch_file_unref(inode->fetch);
     free(inode);
     fs->n_inodes--;

@@ -82,7 +82,9 @@ struct inode {
     bool xattrs_stored; /* the object has the metadata of xattrs, perhaps an empty set */
     struct obs_props
         other; /* properties of the object that are not ours: content type, foreign metadata */
-    char *link_target; /* of a symlink, once read */
+    struct obs_props settings; /* what the user said that no HEAD tells, see fs/properties.h */
+    bool settings_stored;      /* the object has the metadata of settings, perhaps an empty set */
+    char *link_target;         /* of a symlink, once read */
 
     /* gathered attribute changes, see fs/meta.h */
     bool meta_dirty;

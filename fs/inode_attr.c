@@ -10,6 +10,7 @@
 #include "fs/dir.h"
 #include "fs/mime.h"
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/staged.h"
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
@@ -21,13 +22,14 @@ static struct attr_defaults defaults(const struct fs *fs)
         .umask = fs->opt->umask, .uid = fs->opt->uid, .gid = fs->opt->gid};
 }
 
-/* What must be sent again when the object is written anew; the rest the service adds by itself. */
+/* What must be sent again when the object is written anew; the rest the service adds by itself, or
+ * inode->settings has it. */
 static bool is_kept(const struct obs_prop *p)
 {
     if (p->kind == OBS_PROP_META)
         return !attr_owns_meta(p->name);
     if (p->kind == OBS_PROP_RAW)
-        return true;
+        return props_is_entity(p->name);
     return strcasecmp(p->name, "storage-class") == 0 ||
            strcasecmp(p->name, "website-redirect-location") == 0;
 }
@@ -47,6 +49,10 @@ int inode_set_object_locked(struct fs *fs, struct inode *inode, const struct obs
     xattr_set_clear(&inode->xattrs);
     inode->xattrs_stored = xattrs != NULL;
     if (xattrs && xattr_set_decode(&inode->xattrs, xattrs) == -ENOMEM)
+        return -ENOMEM;
+
+    const char *settings = obs_props_get(&object->props, OBS_PROP_META, PROPERTY_META);
+    if (properties_take_locked(inode, settings ? settings : "") < 0)
         return -ENOMEM;
 
     obs_props_clear(&inode->other);
@@ -134,6 +140,8 @@ int inode_props_locked(struct fs *fs, const struct inode *inode, const char *key
         if (rc == 0 && !obs_props_get(out, OBS_PROP_RAW, "Content-Type"))
             rc = obs_props_set(out, OBS_PROP_RAW, "Content-Type", content_type(fs, inode, key));
     }
+    if (rc == 0)
+        rc = properties_to_headers_locked(inode, all, !all, out);
     if (rc == 0)
         rc = attr_to_props(&inode->attr, out);
     if (rc == 0 && (inode->xattrs.n || (inode->xattrs_stored && !all))) {

@@ -58,8 +58,7 @@ void meta_mark_locked(struct fs *fs, struct inode *inode)
     timer_wake_locked(fs, inode->meta_due_ms);
 }
 
-/* The content of the inode will be stored, and its attributes with it. */
-static bool carried(const struct inode *inode)
+bool meta_carried_locked(const struct inode *inode)
 {
     return inode->staged &&
            (staged_dirty(inode->staged) || inode->staged->state == STAGED_PUBLISHING);
@@ -77,7 +76,7 @@ int meta_changed_locked(struct fs *fs, struct inode *inode)
             inode->meta_error = rc;
         return 0;
     }
-    if (carried(inode)) {
+    if (meta_carried_locked(inode)) {
         note_attrs_locked(fs, inode->staged);
         return 0;
     }
@@ -96,7 +95,7 @@ int meta_durable_locked(struct fs *fs, struct inode *inode)
     int rc = 0;
     if (fs->opt->durability != OPTION_DURABILITY_STAGE)
         return 0;
-    if (!st || !carried(inode)) {
+    if (!st || !meta_carried_locked(inode)) {
         fs_unlock(fs);
         rc = changes_sync(fs);
         fs_lock(fs);
@@ -125,7 +124,7 @@ static void refused(struct fs *fs, struct meta_call *m)
     if (m->call.err.eno != -ECANCELED) /* that is us, at the end: the next mount sends them */
         changes_settle_locked(fs, inode);
     notify_attr_locked(fs, inode);
-    if (!carried(inode)) {
+    if (!meta_carried_locked(inode)) {
         inode->attr_known = false;
         inode->seen_ms = 0;
     }
@@ -175,7 +174,7 @@ static void meta_done(struct obs_call *call)
             take_copy(inode, m);
         if (inode->meta_gen == m->gen)
             changes_settle_locked(fs, inode);
-        else if (!carried(inode))
+        else if (!meta_carried_locked(inode))
             meta_mark_locked(fs, inode);
     }
     if (!inode->meta_dirty || (call->err.eno && !fs->stopping))

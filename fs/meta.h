@@ -42,6 +42,9 @@ int meta_flush_wait_locked(struct fs *fs, struct inode *inode, struct intr *intr
  * everything. */
 int64_t meta_run_locked(struct fs *fs, int64_t now_ms, bool all);
 
+/* The content of the inode will be stored, and its attributes with it. */
+bool meta_carried_locked(const struct inode *inode);
+
 /* After a rename: what could not be sent meanwhile is sent when it is due, or now if somebody waits
  * for it. */
 void meta_resume_locked(struct fs *fs);

@@ -11,6 +11,7 @@
 #include "fs/names.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/request.h"
 #include "fs/staged.h"
@@ -35,7 +36,7 @@ static int check_new(struct fs *fs, struct inode *dir, const char *name, bool as
 
 /* A LOCAL inode with the maker's attributes; a directory's setgid bit hands on its group. */
 static int add_new(struct fs *fs, struct inode *dir, const char *name, const struct maker *m,
-                   struct inode **ret)
+                   struct intr *intr, struct inode **ret)
 {
     struct inode *gone = inode_child_locked(dir, name);
     if (gone)
@@ -52,8 +53,12 @@ static int add_new(struct fs *fs, struct inode *dir, const char *name, const str
             mode |= S_ISGID;
     }
     inode_set_new_locked(inode, mode, m->uid, gid, m->rdev);
-    *ret = inode;
-    return 0;
+    int rc = S_ISDIR(mode) ? 0 : properties_inherit_locked(fs, dir, inode, intr);
+    if (rc < 0)
+        inode_detach_locked(fs, inode);
+    else
+        *ret = inode;
+    return rc;
 }
 
 int ns_create_locked(struct fs *fs, struct inode *dir, const char *name, const struct maker *m,
@@ -63,7 +68,7 @@ int ns_create_locked(struct fs *fs, struct inode *dir, const char *name, const s
     struct staged *st;
     int rc = check_new(fs, dir, name, false, intr);
     if (rc == 0)
-        rc = add_new(fs, dir, name, m, &inode);
+        rc = add_new(fs, dir, name, m, intr, &inode);
     if (rc < 0)
         return rc;
     rc = staged_get_locked(fs, inode, false, &st);
@@ -133,12 +138,14 @@ int ns_mkdir_locked(struct fs *fs, struct inode *dir, const char *name, const st
     struct inode *inode = NULL;
     int rc = check_new(fs, dir, name, true, intr);
     if (rc == 0)
-        rc = add_new(fs, dir, name, m, &inode);
-    if (rc == 0 && fs->opt->dir_markers)
+        rc = add_new(fs, dir, name, m, intr, &inode);
+    const char *said = rc == 0 ? properties_of_dirs_locked(dir, "dir_markers") : NULL;
+    bool marker = said ? strcmp(said, "on") == 0 : fs->opt->dir_markers;
+    if (rc == 0 && marker)
         rc = put_new(fs, inode, "", intr);
     if (rc < 0)
         return rc;
-    inode->implicit = !fs->opt->dir_markers;
+    inode->implicit = !marker;
     dir_set_empty_locked(inode);
     *ret = inode;
     return 0;
@@ -169,7 +176,7 @@ int ns_mknod_locked(struct fs *fs, struct inode *dir, const char *name, const st
     } else {
         rc = check_new(fs, dir, name, false, intr);
         if (rc == 0)
-            rc = add_new(fs, dir, name, m, &inode);
+            rc = add_new(fs, dir, name, m, intr, &inode);
         if (rc == 0)
             rc = put_new(fs, inode, "", intr);
     }
@@ -184,7 +191,7 @@ int ns_symlink_locked(struct fs *fs, struct inode *dir, const char *name, const 
     struct inode *inode = NULL;
     int rc = check_new(fs, dir, name, false, intr);
     if (rc == 0)
-        rc = add_new(fs, dir, name, m, &inode);
+        rc = add_new(fs, dir, name, m, intr, &inode);
     if (rc < 0)
         return rc;
     char *copy = strdup(target);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attributes, extended attributes, statfs; see ops.h.
 #include <errno.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
@@ -10,6 +11,9 @@
 #include "fs/meta.h"
 #include "fs/ops.h"
 #include "fs/options.h"
+#include "fs/properties.h"
+#include "net/base/buf.h"
+#include "net/base/cleanup.h"
 #include "net/base/clock.h"
 
 static void reply_attr(struct op *op, struct inode *inode)
@@ -131,7 +135,14 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 /* Only attributes of users are kept; the others belong to the kernel or to local filesystems. */
 static bool is_user_xattr(const char *name)
 {
-    return strncmp(name, "user.", 5) == 0 && strncmp(name, "user.obs.", 9) != 0;
+    return strncmp(name, "user.", 5) == 0;
+}
+
+/* The name of a property of the object (fs/property.h), or NULL. */
+static const char *property_name(const char *name)
+{
+    size_t n = strlen(PROPERTY_XATTR);
+    return strncmp(name, PROPERTY_XATTR, n) == 0 ? name + n : NULL;
 }
 
 /* `n` is -errno or the length; with `size` 0 only that was asked for. */
@@ -145,12 +156,31 @@ static void reply_xattr(fuse_req_t req, ssize_t n, size_t size, const char *byte
         fuse_reply_buf(req, bytes, (size_t)n);
 }
 
+static void get_property(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    struct op op;
+    CLEANUP_BUF struct buf value = BUF_INIT(XATTR_SIZE_MAX);
+    op_begin(&op, req);
+    struct inode *inode = op_inode(op.fs, ino);
+    ssize_t n = any_attr(&op, inode);
+    if (n == 0)
+        n = properties_get_locked(op.fs, inode, name, &op.intr, &value);
+    if (n == 0)
+        n = size && value.n > size ? -ERANGE : (ssize_t)value.n;
+    op_end(&op);
+    reply_xattr(req, n, size, buf_str(&value));
+}
+
 void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     struct op op;
     char value[XATTR_WIRE_MAX];
     if (!is_user_xattr(name)) {
-        fuse_reply_err(req, strncmp(name, "user.", 5) == 0 ? ENODATA : EOPNOTSUPP);
+        fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    if (property_name(name)) {
+        get_property(req, ino, property_name(name), size);
         return;
     }
     op_begin(&op, req);
@@ -196,12 +226,30 @@ static int xattr_changed(struct op *op, struct inode *inode, struct xattr_set *b
     return finish_change(op, inode);
 }
 
+static void change_property(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+                            size_t size, int flags)
+{
+    struct op op;
+    op_begin(&op, req);
+    struct inode *inode = op_inode(op.fs, ino);
+    int rc = any_attr(&op, inode);
+    if (rc == 0)
+        rc = properties_change_locked(op.fs, inode, name, value, size, flags, &op.intr);
+    if (rc == 0 && inode->is_dir)
+        rc = finish_change(&op, inode);
+    op_reply(&op, rc);
+}
+
 static void change_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
                          size_t size, int flags)
 {
     struct op op;
     if (!is_user_xattr(name)) {
         fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    if (property_name(name)) {
+        change_property(req, ino, property_name(name), value, size, flags);
         return;
     }
     op_begin(&op, req);

@@ -226,8 +226,7 @@ static int set_id(enum option_type type, const char *text, uint32_t *field, stru
     return 0;
 }
 
-/* Headers that the driver itself must be in charge of. */
-static bool header_is_ours(const char *name, size_t n)
+bool option_header_is_ours(const char *name, size_t n)
 {
     static const char *const ours[] = {
         "authorization",
@@ -264,7 +263,7 @@ static int add_header(const char *text, struct str_list *list, struct err *err)
         if (!isalnum(c) && !strchr("!#$%&'*+-.^_`|~", c))
             return err_set(err, -EINVAL, "the name before ':' is not a header name");
     }
-    if (header_is_ours(text, n))
+    if (option_header_is_ours(text, n))
         return err_set(err, -EINVAL, "the header '%.*s' is set by obsmount itself", (int)n, text);
 
     const char *value = colon + 1 + strspn(colon + 1, " \t");
@@ -276,6 +275,16 @@ static int add_header(const char *text, struct str_list *list, struct err *err)
     if (buf_addf(&line, "%.*s: %s", (int)n, text, value) < 0)
         return err_set(err, line.eno == -ENOMEM ? -ENOMEM : -EINVAL, "the header is too long");
     int rc = str_list_add(list, buf_str(&line));
+    return rc < 0 ? err_set(err, rc, "out of memory") : 0;
+}
+
+/* Names and values have rules of their own (fs/property.h). */
+static int add_meta(const char *text, struct str_list *list, struct err *err)
+{
+    const char *colon = strchr(text, ':');
+    if (!colon || colon == text)
+        return err_set(err, -EINVAL, "expected NAME:VALUE");
+    int rc = str_list_add(list, text);
     return rc < 0 ? err_set(err, rc, "out of memory") : 0;
 }
 
@@ -301,6 +310,8 @@ int option_value_parse(enum option_type type, const char *range, const char *tex
         return set_id(type, text, field, err);
     case OPTION_HEADER:
         return add_header(text, field, err);
+    case OPTION_META:
+        return add_meta(text, field, err);
     }
     return err_set(err, -EINVAL, "unknown type");
 }
@@ -354,6 +365,7 @@ int option_value_format(enum option_type type, const char *range, const void *fi
     case OPTION_ENUM:
         return format_enum(range, *(const int *)field, out);
     case OPTION_HEADER:
+    case OPTION_META:
         return format_headers(field, out);
     }
     return -EINVAL;
@@ -364,7 +376,7 @@ void option_value_done(enum option_type type, void *field)
     if (type == OPTION_STRING || type == OPTION_PATH) {
         free(*(char **)field);
         *(char **)field = NULL;
-    } else if (type == OPTION_HEADER) {
+    } else if (type == OPTION_HEADER || type == OPTION_META) {
         str_list_done(field);
     }
 }
@@ -375,7 +387,7 @@ const char *option_value_placeholder(enum option_type type)
         [OPTION_BOOL] = "",      [OPTION_INT] = "NUMBER",        [OPTION_SIZE] = "SIZE",
         [OPTION_TIME] = "TIME",  [OPTION_STRING] = "TEXT",       [OPTION_PATH] = "PATH",
         [OPTION_ENUM] = "",      [OPTION_UID] = "USER",          [OPTION_GID] = "GROUP",
-        [OPTION_MODE] = "OCTAL", [OPTION_HEADER] = "NAME:VALUE",
+        [OPTION_MODE] = "OCTAL", [OPTION_HEADER] = "NAME:VALUE", [OPTION_META] = "NAME:VALUE",
     };
     return names[type];
 }

@@ -10,6 +10,7 @@
 #define OBSM_FS_OPTION_VALUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "net/base/buf.h"
@@ -27,6 +28,7 @@ enum option_type {
     OPTION_GID,
     OPTION_MODE,
     OPTION_HEADER,
+    OPTION_META,
 };
 
 /* Parses `text` into *field, which has the C type of fs/options.h for that option type. Strings
@@ -43,5 +45,8 @@ void option_value_done(enum option_type type, void *field);
 
 /* What stands for a value in --help ("SIZE"), "" for a switch. */
 const char *option_value_placeholder(enum option_type type);
+
+/* True for headers that the driver itself must be in charge of (`n`: length of the name). */
+bool option_header_is_ours(const char *name, size_t n);
 
 #endif

@@ -9,21 +9,23 @@
 #include <strings.h>
 
 #include "fs/option_value.h"
+#include "fs/property.h"
 #include "net/base/cleanup.h"
 #include "net/url.h"
 
 enum option_group {
     OPTION_SERVICE,
     OPTION_TRANSFER,
+    OPTION_OBJECTS,
     OPTION_METADATA,
     OPTION_ACCESS,
     OPTION_PROCESS,
 };
 
 static const char *const group_titles[] = {
-    [OPTION_SERVICE] = "The service",           [OPTION_TRANSFER] = "Transfers and local data",
-    [OPTION_METADATA] = "Names and attributes", [OPTION_ACCESS] = "Access",
-    [OPTION_PROCESS] = "The process",
+    [OPTION_SERVICE] = "The service", [OPTION_TRANSFER] = "Transfers and local data",
+    [OPTION_OBJECTS] = "New objects", [OPTION_METADATA] = "Names and attributes",
+    [OPTION_ACCESS] = "Access",       [OPTION_PROCESS] = "The process",
 };
 
 struct row {
@@ -460,7 +462,10 @@ int options_check(struct options *opt, struct err *err)
         return err_set(err, -EINVAL, "options 'allow_other' and 'allow_root' exclude each other");
     if (opt->dialect != 0 && opt->part_size < 5u << 20)
         return err_set(err, -EINVAL, "option 'part_size': dialect=s3 takes parts of 5M or more");
-    return 0;
+    struct obs_props props = {0};
+    rc = property_from_options(opt, &props, err);
+    obs_props_clear(&props);
+    return rc;
 }
 
 static int help_row(const struct row *row, struct buf *out)

@@ -53,8 +53,9 @@ enum option_keys {
 enum option_attr { OPTION_ATTR_GATHER, OPTION_ATTR_SYNC };
 
 /* Types of the fields. ENUM: the position of the word in the row's range (dialect: enum
- * obs_dialect; attr: enum option_attr; credential_source: enum option_keys; log_level: LOG_LEVEL_ERROR + position). TIME: milliseconds.
- * STRING and PATH: NULL if not given; a PATH is absolute. HEADER: "Name: value" strings. */
+ * obs_dialect; attr: enum option_attr; credential_source: enum option_keys; log_level:
+ * LOG_LEVEL_ERROR + position). TIME: milliseconds. STRING and PATH: NULL if not given; a PATH is
+ * absolute. HEADER: "Name: value" strings. META: "name:value" strings. */
 #define OPTION_FIELD_BOOL bool
 #define OPTION_FIELD_INT int64_t
 #define OPTION_FIELD_SIZE uint64_t
@@ -66,6 +67,7 @@ enum option_attr { OPTION_ATTR_GATHER, OPTION_ATTR_SYNC };
 #define OPTION_FIELD_GID uint32_t
 #define OPTION_FIELD_MODE uint32_t
 #define OPTION_FIELD_HEADER struct str_list
+#define OPTION_FIELD_META struct str_list
 
 #define OPTION_SECRET 1u
 

@@ -13,6 +13,7 @@
 #include "fs/match.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/cleanup.h"
@@ -54,6 +55,8 @@ static void step_single(struct fs *fs, struct staged *st)
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_PUT, key)))
         rc = -ENOMEM;
     if (rc == 0)
+        rc = properties_renew_locked(fs, st->inode);
+    if (rc == 0)
         rc = inode_props_locked(fs, st->inode, key, true, &t->props);
     if (rc < 0) {
         if (t)
@@ -94,6 +97,8 @@ static void start_initiate(struct fs *fs, struct staged *st)
         return;
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_INITIATE, key)))
         rc = -ENOMEM;
+    if (rc == 0)
+        rc = properties_renew_locked(fs, st->inode);
     if (rc == 0)
         rc = inode_props_locked(fs, st->inode, key, true, &t->props);
     if (rc == 0 && implicit_times(fs, st->inode))

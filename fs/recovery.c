@@ -19,6 +19,7 @@
 #include "fs/match.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/revive.h"
 #include "fs/staged.h"
@@ -181,6 +182,8 @@ static int send_final_attrs(struct fs *fs, const struct journal_state *s)
         call.op = OBS_COPY;
         call.source_key = s->final_key;
         call.replace = true;
+    } else {
+        properties_keep_metadata(&props);
     }
     if (rc == 0 && props.n > 0)
         rc = obs_run(fs->obs, &call, NULL);

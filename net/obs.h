@@ -43,6 +43,7 @@ enum obs_op {
                          list */
     OBS_COPY,        /* source_key -> key, if_match = source's ETag, replace+props -> object.etag */
     OBS_SET_META,    /* key, props, replace; OBS dialect only: PUT ?metadata */
+    OBS_SET_ACL,     /* key, props (acl): PUT ?acl */
     OBS_MP_INITIATE, /* key, props                                               -> upload_id_out */
     OBS_MP_PART,     /* key, upload_id, part_no, body                            -> object.etag */
     OBS_MP_COPY_PART,  /* source_key, offset+length, if_match -> key, upload_id, part_no ->

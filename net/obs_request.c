@@ -38,6 +38,7 @@ static const struct {
     [OBS_DELETE_BATCH] = {"POST", HTTP_META, Q_BUCKET | Q_LONG_ANSWER},
     [OBS_COPY] = {"PUT", HTTP_WRITE, Q_EXTRA | Q_SLOW},
     [OBS_SET_META] = {"PUT", HTTP_META, 0},
+    [OBS_SET_ACL] = {"PUT", HTTP_META, 0},
     [OBS_MP_INITIATE] = {"POST", HTTP_META, Q_EXTRA},
     [OBS_MP_PART] = {"PUT", HTTP_WRITE, Q_UPLOAD},
     [OBS_MP_COPY_PART] = {"PUT", HTTP_WRITE, Q_SLOW | Q_UPLOAD},
@@ -191,6 +192,9 @@ static void make_query(const struct obs_state *st, struct query *q)
         break;
     case OBS_SET_META:
         ask(q, "metadata", NULL);
+        break;
+    case OBS_SET_ACL:
+        ask(q, "acl", NULL);
         break;
     case OBS_MP_INITIATE:
         ask(q, "uploads", NULL);

@@ -184,6 +184,11 @@ static bool listed(const char *name, const char *const *list, size_t n)
     return false;
 }
 
+bool props_is_entity(const char *name)
+{
+    return listed(name, entity_headers, sizeof(entity_headers) / sizeof(*entity_headers));
+}
+
 static int take_meta(struct obs_props *props, const char *name, const char *value)
 {
     CLEANUP_BUF struct buf lower = BUF_INIT(OBS_KEY_MAX * 16);
@@ -202,7 +207,7 @@ int props_take_header(struct obs_props *props, enum obs_dialect dialect, const c
     const char *prefix = props_prefix(dialect);
     size_t n = strlen(prefix);
 
-    if (listed(name, entity_headers, sizeof(entity_headers) / sizeof(*entity_headers))) {
+    if (props_is_entity(name)) {
         int rc = obs_props_set(props, OBS_PROP_RAW, name, value);
         return rc < 0 ? rc : 1;
     }

@@ -11,6 +11,7 @@
 #ifndef OBSM_NET_PROPS_H
 #define OBSM_NET_PROPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "net/base/buf.h"
@@ -37,6 +38,9 @@ int props_to_header(const struct obs_prop *prop, enum obs_dialect dialect, struc
  * 1 taken, 0 not one of these, -ENOMEM. */
 int props_take_header(struct obs_props *props, enum obs_dialect dialect, const char *name,
                       const char *value);
+
+/* True for a header that is stored with an object and given back: Content-Type, Cache-Control, .. */
+bool props_is_entity(const char *name);
 
 /* Can these be sent? -EINVAL: a name or value that no header can have; -E2BIG: more metadata than
  * PROPS_META_MAX. */

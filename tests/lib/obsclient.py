@@ -14,6 +14,8 @@
   obsclient.py bytes OP                          how many bytes these answers had
   obsclient.py signatures KIND                   how many requests were signed so (obs, v2, v4, ..)
   obsclient.py log [OP]                          "OP<tab>KEY<tab>STATUS<tab>BYTES-IN" a request
+  obsclient.py sent OP KEY HEADER                the values of that header in these requests, a line each ("-": none)
+  obsclient.py acl KEY                           the answer of GET ?acl
   obsclient.py reset | faults JSON | credentials JSON
   obsclient.py etag FILE PART-SIZE               the ETag that FILE must have (no request)
 
@@ -174,6 +176,12 @@ def log(port, op=None):
             print(r["op"], r["key"], r["status"], r["bytes_in"], sep="\t")
 
 
+def sent(port, op, key, header):
+    for r in admin(port, "GET", f"/-/log?tail=100000&op={op}"):
+        if r["key"] == key:
+            print(r["headers"].get(header.lower(), "-"))
+
+
 def main(command, *arguments):
     if command == "etag":
         print(etag_of(arguments[0], int(arguments[1])))
@@ -210,6 +218,10 @@ def main(command, *arguments):
         print(admin(port, "GET", "/-/requests")["signatures"][arguments[0]])
     elif command == "log":
         log(port, *arguments)
+    elif command == "sent":
+        sent(port, *arguments)
+    elif command == "acl":
+        print(client.request("GET", key_bytes(arguments[0]), {"acl": None})[2].decode())
     elif command == "reset":
         admin(port, "POST", "/-/reset")
     elif command in ("faults", "credentials"):

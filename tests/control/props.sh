@@ -1,0 +1,177 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# props.sh - properties of objects: by option, by directory, by file; before and after it is stored.
+
+get() { getfattr --absolute-names --only-values -n "user.obs.$2" "$M/$1"; }
+set_() { setfattr -n "user.obs.$2" -v "$3" "$M/$1"; }
+unset_() { setfattr -x "user.obs.$2" "$M/$1"; }
+
+# refused ERRNO-TEXT CMD..
+refused() {
+    local why=$1 out
+    shift
+    out=$("$@" 2>&1) && fail "$* succeeded"
+    [[ $out == *"$why"* ]] || fail "$*: $out, not: $why"
+}
+
+# last OP KEY HEADER: what the last of these requests said
+last() { oc sent "$@" | tail -n 1; }
+
+# each property, its value, and the header that carries it
+all_properties() {
+    cat <<'END'
+acl public-read x-obs-acl
+grant.read id=account1,id=account2 x-obs-grant-read
+grant.read_acp id=account1 x-obs-grant-read-acp
+grant.write_acp id=account1 x-obs-grant-write-acp
+grant.full_control id=account3 x-obs-grant-full-control
+content_type application/x-test content-type
+storage_class WARM x-obs-storage-class
+website_redirect_location /other.html x-obs-website-redirect-location
+expires 7 x-obs-expires
+meta.owner jane x-obs-meta-owner
+header.cache-control no-store cache-control
+header.x-obs-tagging a=1 x-obs-tagging
+END
+}
+
+arrived() { # OP KEY
+    local name value header
+    while read -r name value header; do
+        check_eq "$header of $1 $2" "$(last "$1" "$2" "$header")" "$value"
+    done < <(all_properties)
+}
+
+reads_back() { # FILE
+    local name value header
+    while read -r name value header; do
+        check_eq "$name of $1" "$(get "$1" "$name")" "$value"
+    done < <(all_properties)
+}
+
+set_all() { # FILE
+    local name value header
+    while read -r name value header; do
+        check "set $name" set_ "$1" "$name" "$value"
+    done < <(all_properties)
+}
+
+# A directory's settings are what new files below it get, over a remount too.
+t_directory_defaults() {
+    mkdir -p "$M/d/e" "$M/other"
+    set_all d
+    reads_back d
+    set_ d/e storage_class COLD
+    remount
+    reads_back d
+    echo x >"$M/d/f"
+    arrived PutObject d/f
+    reads_back d/f
+    make_file "$T/large" $((2 * part_size))
+    cp "$T/large" "$M/d/large"
+    arrived InitiateMultipartUpload d/large
+    echo x >"$M/d/e/f"
+    check_eq "nearest" "$(last PutObject d/e/f x-obs-storage-class)" COLD
+    check_eq "inherited" "$(last PutObject d/e/f x-obs-acl)" public-read
+    echo x >"$M/other/f"
+    check_eq "elsewhere" "$(last PutObject other/f x-obs-acl)" -
+    check_eq "the marker itself" "$(oc sent PutObject d/ x-obs-acl | sort -u)" -
+    unset_ d acl
+    remount
+    refused "No such attribute" get d acl
+    echo x >"$M/d/g"
+    check_eq "taken away" "$(last PutObject d/g x-obs-acl)" -
+    check_eq "the rest" "$(last PutObject d/g x-obs-storage-class)" WARM
+}
+
+# Before the upload they go along with it, without a request of their own.
+t_before_the_upload() {
+    local fd name value header
+    exec {fd}>"$M/f"
+    oc reset
+    set_all f
+    reads_back f
+    check_eq "requests" "$(requests)" 0
+    echo x >&"$fd"
+    exec {fd}>&-
+    arrived PutObject f
+    check_eq "requests of the file" "$(requests PutObject SetObjectMetadata SetObjectAcl)" 1
+    remount
+    reads_back f
+}
+
+# What is written anew has them again.
+t_written_again() {
+    local fd
+    exec {fd}>"$M/f"
+    set_all f
+    exec {fd}>&-
+    remount
+    oc reset
+    echo longer >"$M/f"
+    arrived PutObject f
+    make_file "$T/large" $((2 * part_size))
+    cat "$T/large" >"$M/f"
+    arrived InitiateMultipartUpload f
+    remount
+    reads_back f
+}
+
+t_options() {
+    remount "acl=public-read,grant_read=id=account1\\,id=account2,grant_read_acp=id=account1,grant_write_acp=id=account1,grant_full_control=id=account3,content_type=application/x-test,storage_class=WARM,website_redirect_location=/other.html,expires=7,meta=Owner:jane,header=x-obs-tagging:a=1,header=cache-control:no-store"
+    echo x >"$M/f"
+    arrived PutObject f
+    ln -s f "$M/link"
+    check_eq "access to a link" "$(last PutObject link x-obs-acl)" public-read
+    check_eq "class of a link" "$(last PutObject link x-obs-storage-class)" -
+    remount
+    check_eq "acl" "$(get f acl)" public-read
+    check_eq "metadata" "$(get f meta.owner)" jane
+    check_eq "content" "$(cat "$M/link")" x
+}
+
+tx_bad_options() {
+    local option
+    service_start
+    M=$T/m
+    for option in acl=public-read-delivered storage_class=warm expires=x grant_read=x meta=mode:1 content_type=x; do
+        mkdir -p "$M"
+        "$OBSMOUNT" bkt "$M" -o "endpoint=http://localhost:$OBS_PORT,credential_file=$T/keys,$option" 2>"$T/err" &&
+            fail "$option is taken"
+        check "says which" grep -q "option '${option%%=*}=" "$T/err"
+    done
+}
+
+# They are not listed: a copy by cp -a or rsync does not carry them along.
+t_not_carried_along() {
+    echo x >"$M/f"
+    setfattr -n user.color -v green "$M/f"
+    set_ f meta.owner jane
+    check_eq "listed" "$(getfattr --absolute-names -d "$M/f" | grep -c '^user\.')" 1
+    cp -a "$M/f" "$T/f"
+    cp -a "$M/f" "$M/g"
+    check_eq "color of a copy" "$(getfattr --absolute-names --only-values -n user.color "$M/g")" green
+    refused "No such attribute" get g meta.owner
+    check_eq "sent" "$(last PutObject g x-obs-meta-owner)" -
+}
+
+t_refused() {
+    mkdir "$M/d"
+    echo x >"$M/f"
+    refused "Invalid argument" set_ f acl public-read-delivered
+    refused "Invalid argument" set_ f grant.write id=x
+    refused "Invalid argument" set_ f nothing x
+    refused "Invalid argument" set_ d nothing x
+    refused "Invalid argument" set_ f etag x
+    refused "Invalid argument" set_ f dir_markers off
+    refused "Invalid argument" set_ d part_size 1K
+    refused "No such attribute" get f nothing
+    refused "No such attribute" get f acl
+    refused "No such attribute" unset_ f meta.x
+    refused "not supported" set_ f success_action_redirect http://example.com/
+    refused "No space left" set_ f meta.large "$(head -c 8100 /dev/zero | tr '\0' a)"
+    check "says why" grep -q "delivered' is for buckets" "$M/.obsmount/errors"
+    check_eq "unchanged" "$(get f storage_class)" STANDARD
+}
+
+. "$(dirname "$0")/../mount/lib.sh"
