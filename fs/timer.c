@@ -48,7 +48,7 @@ static void *run(void *arg)
         if (fs->timer_next_ms < next)
             next = fs->timer_next_ms;
         fs->timer_next_ms = next;
-        struct timespec until = {.tv_sec = next / 1000, .tv_nsec = next % 1000 * 1000000};
+        struct timespec until = clock_deadline(next);
         if (!fs->stopping && next > clock_ms())
             (void)lock_wait(&fs->lock, &fs->timer_wake, &until);
         fs->timer_next_ms = INT64_MAX;

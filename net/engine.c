@@ -182,8 +182,7 @@ static void cancel_everything_locked(struct engine *engine)
 
 void engine_stop(struct engine *engine, int64_t drain_ms)
 {
-    int64_t until = clock_ms() + drain_ms;
-    struct timespec deadline = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    struct timespec deadline = clock_deadline(clock_ms() + drain_ms);
 
     lock_take(&engine->lock);
     engine->stopping = true;

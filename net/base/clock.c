@@ -15,12 +15,20 @@ int64_t clock_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    return (CLOCK_START_S + t.tv_sec) * 1000000000 + t.tv_nsec;
 }
 
 int64_t clock_ms(void)
 {
     return clock_ns() / 1000000;
+}
+
+struct timespec clock_deadline(int64_t ms)
+{
+    int64_t since_start = ms - CLOCK_START_S * 1000;
+    if (since_start < 0)
+        since_start = 0;
+    return (struct timespec){.tv_sec = since_start / 1000, .tv_nsec = since_start % 1000 * 1000000};
 }
 
 struct timespec clock_real(void)

@@ -10,9 +10,17 @@
 #include <stdint.h>
 #include <time.h>
 
-/* CLOCK_MONOTONIC in milliseconds / nanoseconds. */
+/* The monotonic clocks show this much when the machine starts: longer than any age that an option
+ * can name, so that 0 stands for "long ago" from the first second on. */
+#define CLOCK_START_S ((int64_t)10 * 365 * 86400)
+
+/* CLOCK_MONOTONIC + CLOCK_START_S in milliseconds / nanoseconds. */
 int64_t clock_ms(void);
 int64_t clock_ns(void);
+
+/* The moment `ms` of clock_ms() as the time of CLOCK_MONOTONIC, for waits that end then; a moment
+ * before the machine's start is its start. */
+struct timespec clock_deadline(int64_t ms);
 
 /* CLOCK_REALTIME. */
 struct timespec clock_real(void);

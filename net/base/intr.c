@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "net/base/clock.h"
+
 void intr_init(struct intr *w)
 {
     lock_init(&w->lock);
@@ -54,7 +56,7 @@ bool intr_interrupted(struct intr *w)
 
 int intr_wait(struct intr *w, int64_t deadline_ms, bool stubborn)
 {
-    struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
+    struct timespec until = clock_deadline(deadline_ms);
     int rc = 0;
 
     lock_take(&w->lock);

@@ -22,8 +22,7 @@ enum { CONNECTION_MEMORY = 512 << 10, CONNECTIONS_MAX = 4096, THREAD_STACK = 1 <
 
 bool server_sleep(struct server *srv, int64_t ms, const uint64_t *gen)
 {
-    int64_t until = clock_ms() + ms;
-    struct timespec ts = {.tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000};
+    struct timespec ts = clock_deadline(clock_ms() + ms);
     bool full = false;
     lock_take(&srv->lock);
     while (!srv->stopping && !(gen && faults_generation(srv->faults) != *gen)) {

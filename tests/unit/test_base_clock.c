@@ -89,6 +89,12 @@ static void test_clocks(void **state)
     int64_t ms = clock_ms();
     assert_true(ms >= ns / 1000000);
     assert_true(clock_ns() >= ns);
+    assert_true(ms > (int64_t)365 * 86400 * 1000); /* 0 is longer ago than any option can say */
+    struct timespec until = clock_deadline(ms + 1500), now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    assert_in_range(until.tv_sec, now.tv_sec, now.tv_sec + 2);
+    assert_in_range(until.tv_nsec, 0, 999999999);
+    assert_int_equal(clock_deadline(0).tv_sec, 0);
     struct timespec real = clock_real();
     assert_true(real.tv_sec > 1700000000);
     assert_in_range(real.tv_nsec, 0, 999999999);
