@@ -63,7 +63,7 @@ t_nothing_to_show() {
 
 t_slow_copy_can_be_watched() {
     make_file "$T/f" $((24 * part_size))
-    slow_parts 500000
+    slow_parts 100000
     cp "$T/f" "$M/f" &
     local pid=$! first second i
     wait_field /f state uploading
