@@ -7,6 +7,7 @@
 
 #include "checkpoint/index.h"
 #include "checkpoint/record.h"
+#include "fs/encrypt.h"
 #include "fs/note.h"
 #include "net/base/buf.h"
 #include "net/base/clock.h"
@@ -30,6 +31,8 @@ static void take(struct fs *fs, struct inode *inode, const void *attrs, size_t n
     if (note_decode_props(attrs, n, &object.props) == 0 &&
         inode_set_object_locked(fs, inode, &object) == 0) {
         inode->attr_known = true;
+        inode->encrypted = sse_encrypted(&object.props);
+        encrypt_stored_locked(fs, inode, &object.props);
         inode->attr_ms = clock_ms();
     }
     obs_props_clear(&object.props);

@@ -11,6 +11,7 @@
 #include "fs/request.h"
 #include "net/base/log.h"
 #include "net/digest.h"
+#include "net/sse.h"
 
 /* Parts of a copied object: large enough for 48.8 TB in 10,000 parts, small enough to run side by
  * side. */
@@ -27,7 +28,8 @@ static int check_size(struct fs *fs, const struct copy_object *c, const char *et
                   etag, c->etag);
         return -EIO;
     }
-    struct obs_call head = {.op = OBS_HEAD, .key = c->to};
+    struct obs_call head = {
+        .op = OBS_HEAD, .key = c->to, .read_key = c->sse ? sse_customer_md5(c->sse) : NULL};
     int rc = request_run_locked(fs, &head, intr, "copy");
     if (rc == 0 && head.object.size != c->size) {
         log_error(fs->log, "copy", "'%s' to '%s': the copy has another size", c->from, c->to);
@@ -40,8 +42,12 @@ static int check_size(struct fs *fs, const struct copy_object *c, const char *et
 static int copy_single(struct fs *fs, const struct copy_object *c, struct intr *intr,
                        char ret_etag[OBS_ETAG_MAX])
 {
-    struct obs_call call = {
-        .op = OBS_COPY, .key = c->to, .source_key = c->from, .if_match = c->etag};
+    struct obs_call call = {.op = OBS_COPY,
+                            .key = c->to,
+                            .source_key = c->from,
+                            .props = c->sse,
+                            .read_key = c->read_key,
+                            .if_match = c->etag};
     int rc = request_run_locked(fs, &call, intr, "copy");
     if (rc < 0 && call.err.cls == ERR_CONFLICT)
         rc = -ESTALE;
@@ -54,6 +60,7 @@ static int copy_single(struct fs *fs, const struct copy_object *c, struct intr *
 struct part_copy {
     const struct copy_object *c;
     char upload_id[OBS_UPLOAD_ID_MAX];
+    struct obs_props sse; /* of the new object */
     struct obs_part *parts;
     size_t n;
     uint64_t part_size;
@@ -69,6 +76,8 @@ static int next_part(void *arg, size_t i, struct obs_call *call)
     *call = (struct obs_call){.op = OBS_MP_COPY_PART,
                               .key = pc->c->to,
                               .source_key = pc->c->from,
+                              .props = &pc->sse,
+                              .read_key = pc->c->read_key,
                               .if_match = pc->c->etag,
                               .upload_id = pc->upload_id,
                               .part_no = (uint32_t)i + 1,
@@ -125,10 +134,12 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
         return -ENOMEM;
 
     /* The new upload gets the properties that the source has at this moment. */
-    struct obs_call head = {.op = OBS_HEAD, .key = c->from};
+    struct obs_call head = {.op = OBS_HEAD, .key = c->from, .read_key = c->read_key};
     int rc = request_run_locked(fs, &head, intr, "copy");
     if (rc == 0 && !etag_equal(head.object.etag, c->etag))
         rc = -ESTALE;
+    if (rc == 0)
+        rc = sse_copy(&pc.sse, &head.object.props);
     struct obs_call start = {.op = OBS_MP_INITIATE, .key = c->to, .props = &head.object.props};
     if (rc == 0)
         rc = request_run_locked(fs, &start, intr, "copy");
@@ -138,6 +149,7 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
     }
     obs_call_clear(&start);
     obs_call_clear(&head);
+    obs_props_clear(&pc.sse);
     free(pc.parts);
     return rc;
 }

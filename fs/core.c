@@ -10,6 +10,7 @@
 #include "checkpoint/store.h"
 #include "fs/changes.h"
 #include "fs/control.h"
+#include "fs/encrypt.h"
 #include "fs/errors.h"
 #include "fs/fetch.h"
 #include "fs/file.h"
@@ -87,6 +88,9 @@ static int make_client(struct fs *fs, struct err *err)
     if (rc < 0)
         return rc;
 
+    rc = encrypt_init(fs, err);
+    if (rc < 0)
+        return rc;
     const struct obs_config obs = {
         .endpoint = opt->endpoint,
         .bucket = opt->bucket,
@@ -96,6 +100,8 @@ static int make_client(struct fs *fs, struct err *err)
         .connect_ms = opt->connect_timeout,
         .stall_ms = opt->stall_timeout,
         .retry_ms = opt->retry_time,
+        .sse_keys = fs->sse_keys,
+        .sse_first = encrypt_first_key(fs),
         .extra_headers = (const char *const *)opt->header.v,
     };
     rc = obs_new(&obs, fs->engine, fs->keys.source, fs->log, &fs->obs, err);
@@ -341,6 +347,7 @@ void fs_free(struct fs *fs)
     free_client(fs);
     control_free(fs->control);
     errors_free(fs->errors);
+    encrypt_done(fs);
     keys_done(&fs->keys);
     mime_free(fs->mime);
     if (fs->hold_patterns)

@@ -8,6 +8,7 @@
 
 #include "fs/attrcache.h"
 #include "fs/changes.h"
+#include "fs/encrypt.h"
 #include "fs/listing.h"
 #include "fs/options.h"
 #include "fs/rootattr.h"
@@ -53,6 +54,7 @@ struct attr_call {
     struct inode *inode; /* pinned */
     int64_t start_ms;
     bool ahead;
+    char read_key[SSE_MD5_TEXT];
     char key[OBS_KEY_MAX + 1];
 };
 
@@ -76,6 +78,7 @@ int dir_take_object_locked(struct fs *fs, struct inode *inode, const struct obs_
             return rc;
     }
     inode->encrypted = object->encrypted;
+    encrypt_stored_locked(fs, inode, &object->props);
     inode->remote_ms = object->mtime_ms;
     inode->implicit = false;
     inode->attr_known = true;
@@ -112,7 +115,10 @@ static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call 
         return 0; /* what was changed here meanwhile is newer */
     if (rc == 0)
         rc = dir_take_object_locked(fs, inode, &call->object);
-    else if (rc == -ENOENT && inode->is_dir)
+    else if (call->object.key_missing && !inode->is_dir && inode->etag) {
+        encrypt_set_unreadable_locked(fs, inode);
+        rc = 0;
+    } else if (rc == -ENOENT && inode->is_dir)
         rc = take_no_marker(fs, inode);
     else if (rc == -ENOENT && !is_ours(inode))
         rc = -ESTALE;
@@ -157,8 +163,10 @@ int dir_fetch_attr_locked(struct fs *fs, struct inode *inode, bool ahead)
     a->inode = inode;
     a->ahead = ahead;
     a->start_ms = clock_ms();
+    memcpy(a->read_key, inode->read_key, sizeof(a->read_key));
     a->call = (struct obs_call){.op = OBS_HEAD,
                                 .key = a->key,
+                                .read_key = a->read_key[0] ? a->read_key : NULL,
                                 .urgent = !ahead,
                                 .give_up_ms = FS_META_GIVE_UP_MS,
                                 .done = attr_done,

@@ -79,7 +79,7 @@ void fetch_stats(struct fetch *f, struct fetch_stats *ret_stats)
     lock_drop(&f->lock);
 }
 
-static struct fetch_name *name_new(const char *key, const char *etag)
+static struct fetch_name *name_new(const char *key, const char *etag, const char *read_key)
 {
     size_t n = strlen(key) + 1;
     struct fetch_name *name = calloc(1, sizeof(*name) + n);
@@ -91,6 +91,9 @@ static struct fetch_name *name_new(const char *key, const char *etag)
     /* Longer than any ETag of the service: taken as unknown rather than cut. */
     if (strlen(etag) < sizeof(name->etag))
         strcpy(name->etag, etag);
+    name->read_key_known = read_key != NULL;
+    if (read_key && strlen(read_key) < sizeof(name->read_key))
+        strcpy(name->read_key, read_key);
     return name;
 }
 
@@ -101,10 +104,10 @@ void fetch_name_unref_locked(struct fetch_name *name)
 }
 
 int fetch_file_new(struct fetch *f, const char *key, const char *etag, uint64_t size,
-                   struct fetch_file **ret_file)
+                   const char *read_key, struct fetch_file **ret_file)
 {
     struct fetch_file *file = calloc(1, sizeof(*file));
-    struct fetch_name *name = name_new(key, etag);
+    struct fetch_name *name = name_new(key, etag, read_key);
 
     if (!file || !name) {
         free(file);
@@ -156,9 +159,10 @@ void fetch_file_unref(struct fetch_file *file)
     lock_drop(&f->lock);
 }
 
-int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag)
+int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag,
+                     const char *read_key)
 {
-    struct fetch_name *name = name_new(key, etag);
+    struct fetch_name *name = name_new(key, etag, read_key);
 
     if (!name)
         return -ENOMEM;

@@ -103,9 +103,9 @@ void fetch_free(struct fetch *fetch);
 void fetch_stats(struct fetch *fetch, struct fetch_stats *ret_stats);
 
 /* One version of an object, with one reference for the caller; strings are copied. An `etag` of ""
- * means unknown: then no If-Match is sent. -ENOMEM. */
+ * means unknown: then no If-Match is sent. `read_key`: obs_call.read_key of its GETs. -ENOMEM. */
 int fetch_file_new(struct fetch *fetch, const char *key, const char *etag, uint64_t size,
-                   struct fetch_file **ret_file);
+                   const char *read_key, struct fetch_file **ret_file);
 struct fetch_file *fetch_file_ref(struct fetch_file *file);
 
 /* With the last reference its cached bytes go and its GETs are cancelled. NULL is allowed. A
@@ -114,7 +114,8 @@ void fetch_file_unref(struct fetch_file *file);
 
 /* The same content has another name and ETag now (renamed on the server). GETs under way that fail
  * because the old name is gone are sent again. -ENOMEM: nothing changed. */
-int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag);
+int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag,
+                     const char *read_key);
 
 /* Seeds the cache with the whole object, which the caller has read already (`n` must be the file's
  * size: else -EINVAL). -ENOBUFS: no room, nothing cached; harmless. */

@@ -157,6 +157,7 @@ int fetch_get_start_locked(struct fetch_segment *s, bool ahead, struct fetch_tod
     g->call = (struct obs_call){
         .op = OBS_GET,
         .key = g->name->key,
+        .read_key = g->name->read_key_known ? g->name->read_key : NULL,
         .if_match = g->name->etag[0] ? g->name->etag : NULL,
         .offset = s->off,
         .length = s->len,

@@ -25,6 +25,7 @@
 #include "fs/window.h"
 #include "net/base/lock.h"
 #include "net/obs.h"
+#include "net/sse.h"
 
 #define FETCH_OF(link_, type_, member_)                                                            \
     ((type_ *)(void *)((char *)(link_)-offsetof(type_, member_)))
@@ -59,6 +60,8 @@ static inline void fetch_link_remove(struct fetch_link *link)
 struct fetch_name {
     unsigned refs; /* under the lock */
     char etag[OBS_ETAG_MAX];
+    char read_key[SSE_MD5_TEXT]; /* of obs_call, if it is known */
+    bool read_key_known;
     char key[];
 };
 

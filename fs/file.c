@@ -12,6 +12,7 @@
 
 #include "checkpoint/journal.h"
 #include "fs/dir.h"
+#include "fs/encrypt.h"
 #include "fs/fetch.h"
 #include "fs/hold.h"
 #include "fs/meta.h"
@@ -47,7 +48,7 @@ int file_fetch_locked(struct fs *fs, struct inode *inode, struct fetch_file **re
     int rc = inode_key_locked(fs, inode, key);
     if (rc == 0)
         rc = fetch_file_new(fs->fetch, key, inode->etag ? inode->etag : "", inode->stored_size,
-                            &inode->fetch);
+                            encrypt_read_key_locked(inode), &inode->fetch);
     if (rc == 0)
         *ret = inode->fetch;
     return rc;
@@ -82,7 +83,13 @@ static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
     if (!whole.p)
         return -ENOMEM;
 
-    struct obs_call call = {.op = OBS_GET, .key = key, .sink = take_whole, .sink_arg = &whole};
+    char read_key[SSE_MD5_TEXT];
+    memcpy(read_key, inode->read_key, sizeof(read_key));
+    struct obs_call call = {.op = OBS_GET,
+                            .key = key,
+                            .read_key = read_key[0] ? read_key : NULL,
+                            .sink = take_whole,
+                            .sink_arg = &whole};
     rc = request_run_locked(fs, &call, intr, "open");
     bool changed = inode->staged || inode->changed_ms >= start_ms; /* by us, meanwhile */
     if (rc == 0 && !changed && inode->parent)
@@ -158,7 +165,9 @@ int file_open_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid, s
         return eno;
     }
     inode_pin_locked(inode);
-    int rc = confirm(fs, inode, flags, intr);
+    int rc = inode->key_missing ? 0 : confirm(fs, inode, flags, intr);
+    if (rc == 0)
+        rc = encrypt_check_key_locked(fs, inode, "open");
     if (rc == 0)
         rc = new_handle(fs, inode, flags, tid, ret);
     if (rc == 0 && (flags & O_TRUNC) && (*ret)->writable) {

@@ -61,6 +61,7 @@ struct obs;
 struct op;
 struct options;
 struct space;
+struct sse_keys;
 struct staged;
 struct store;
 struct tempname_patterns;
@@ -96,6 +97,8 @@ struct fs {
     struct tempname_patterns *hold_patterns;
     struct obs_props defaults; /* what the options say of new files (fs/properties.h) */
     struct plan plan;          /* where parts begin and end; never marked */
+    struct sse_keys *sse_keys; /* the customer's keys (fs/encrypt.h), or NULL */
+    struct obs_props sse;      /* the default encryption as properties */
     char *prefix;              /* of every key of the mount: "" or "a/b/" */
     struct index *index;       /* attributes of objects, across mounts; NULL: without */
     struct store *store;       /* the state directory: staging files are made in it */

@@ -31,6 +31,7 @@
 #include "fs/fs.h"
 #include "fs/xattr_codec.h"
 #include "net/obs.h"
+#include "net/sse.h"
 
 struct change;
 struct fetch_file;
@@ -66,9 +67,11 @@ struct inode {
     /* what the bucket has */
     char *etag; /* "" for a directory; NULL if nothing is stored */
     uint64_t stored_size;
-    int64_t remote_ms;  /* Last-Modified; 0: not known (we stored it ourselves) */
-    bool encrypted;     /* its ETag is opaque */
-    int64_t seen_ms;    /* clock_ms() when state, etag and size were last confirmed */
+    int64_t remote_ms;           /* Last-Modified; 0: not known (we stored it ourselves) */
+    bool encrypted;              /* its ETag is opaque */
+    bool key_missing;            /* it is encrypted with a customer's key that is not here */
+    char read_key[SSE_MD5_TEXT]; /* MD5 of the customer's key that it is encrypted with, or "" */
+    int64_t seen_ms;             /* clock_ms() when state, etag and size were last confirmed */
     int64_t changed_ms; /* clock_ms() of our own last change; an older listing does not count */
 
     /* attributes; a directory without a marker object is `implicit` */

@@ -30,7 +30,7 @@ static bool is_kept(const struct obs_prop *p)
         return !attr_owns_meta(p->name);
     if (p->kind == OBS_PROP_RAW)
         return props_is_entity(p->name);
-    return strcasecmp(p->name, "storage-class") == 0 ||
+    return sse_is_prop(p) || strcasecmp(p->name, "storage-class") == 0 ||
            strcasecmp(p->name, "website-redirect-location") == 0;
 }
 

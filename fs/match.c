@@ -10,6 +10,7 @@
 
 #include "checkpoint/recover.h"
 #include "fs/crashpoint.h"
+#include "fs/encrypt.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
 #include "fs/note.h"
@@ -99,6 +100,17 @@ struct look {
     enum recover_match verdict;
 };
 
+/* The kept upload is encrypted as the new file is to be; st->sse is then what it was begun with. */
+static bool same_encryption(struct fs *fs, struct staged *st, const struct journal_state *s)
+{
+    struct obs_props sent = {0};
+    bool same = encrypt_choose_locked(fs, st->inode) == 0 &&
+                note_decode_props(s->sent.p, s->sent.n, &sent) == 0 &&
+                sse_same(&sent, &st->inode->other) && sse_copy(&st->sse, &sent) == 0;
+    obs_props_clear(&sent);
+    return same;
+}
+
 /* The new file goes on with the kept upload. */
 static int take_over(struct fs *fs, struct staged *st, struct look *look)
 {
@@ -110,6 +122,11 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
         free(ends);
         free(key);
         return -ENOMEM;
+    }
+    if (!same_encryption(fs, st, s)) {
+        free(ends);
+        free(key);
+        return -EKEYREJECTED;
     }
     while (n < s->n_parts && s->parts[n].generation) {
         ends[n] = s->parts[n].offset + s->parts[n].size;
@@ -129,6 +146,7 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.resumed = true;
+    st->upload.encrypted = sse_encrypted(&st->sse);
     st->upload.begun_ms = clock_ms(); /* what stood there before is older: recover_match_upload() */
     st->upload.initiated_s = s->initiated_s;
     st->upload.meta_gen = st->inode->meta_gen - 1; /* its attributes are not known: send ours */

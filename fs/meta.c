@@ -30,6 +30,7 @@ struct meta_call {
     struct obs_props props;
     char *key;
     char *etag;
+    char read_key[SSE_MD5_TEXT];
 };
 
 static void leave_queue(struct fs *fs, struct inode *inode)
@@ -136,7 +137,7 @@ static void take_copy(struct inode *inode, const struct meta_call *m)
     const char *etag = m->call.object.etag;
     struct fetch_file *fetch = inode->fetch;
     if (fetch)
-        (void)fetch_file_rekey(fetch, m->key, etag);
+        (void)fetch_file_rekey(fetch, m->key, etag, inode->read_key);
     inode->fetch = NULL;
     (void)inode_set_version_locked(inode, etag, inode->stored_size, 0);
     inode->fetch = fetch;
@@ -248,6 +249,8 @@ static int send_change(struct fs *fs, struct inode *inode)
     m->call.urgent = true;
     m->call.source_key = m->call.op == OBS_COPY ? m->key : NULL;
     m->call.if_match = m->call.op == OBS_COPY ? m->etag : NULL;
+    memcpy(m->read_key, inode->read_key, sizeof(m->read_key));
+    m->call.read_key = m->read_key;
     inode_pin_locked(inode);
     inode->meta_sending = true;
     fs->changes_sending++;

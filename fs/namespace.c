@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fs/dir.h"
+#include "fs/encrypt.h"
 #include "fs/names.h"
 #include "fs/note.h"
 #include "fs/options.h"
@@ -104,11 +105,16 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
     struct obs_props props = {0};
     int rc = inode_key_locked(fs, inode, key);
     if (rc == 0)
+        rc = encrypt_choose_locked(fs, inode);
+    if (rc == 0)
         rc = inode_props_locked(fs, inode, key, true, &props);
     struct obs_call call = {.op = OBS_PUT,
                             .key = key,
                             .props = &props,
-                            .body = {.size = memory.n, .read = read_memory, .arg = &memory}};
+                            .body = {.size = memory.n,
+                                     .read = read_memory,
+                                     .arg = &memory,
+                                     .content_md5 = sse_encrypted(&props)}};
     if (rc == 0) {
         inode->moving++;
         inode_pin_locked(inode);
@@ -116,6 +122,8 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
         inode->moving--;
         if (rc == 0)
             rc = inode_set_version_locked(inode, call.object.etag, memory.n, 0);
+        if (rc == 0)
+            encrypt_stored_locked(fs, inode, &props);
         if (rc == 0)
             inode->state = INODE_STORED;
         inode->seen_ms = inode->changed_ms = clock_ms();
@@ -240,7 +248,13 @@ int ns_readlink_locked(struct fs *fs, struct inode *inode, struct intr *intr, co
         return rc;
 
     struct memory_sink sink = {.n = 0};
-    struct obs_call call = {.op = OBS_GET, .key = key, .sink = take_memory, .sink_arg = &sink};
+    char read_key[SSE_MD5_TEXT];
+    memcpy(read_key, inode->read_key, sizeof(read_key));
+    struct obs_call call = {.op = OBS_GET,
+                            .key = key,
+                            .read_key = encrypt_read_key_locked(inode) ? read_key : NULL,
+                            .sink = take_memory,
+                            .sink_arg = &sink};
     inode_pin_locked(inode);
     rc = request_run_locked(fs, &call, intr, "readlink");
     if (rc == 0 && !inode->link_target) {
@@ -333,6 +347,8 @@ int ns_keep_parent_locked(struct fs *fs, struct inode *dir, const struct inode *
     char key[OBS_KEY_MAX + 1];
     struct obs_props props = {0};
     int rc = inode_key_locked(fs, dir, key);
+    if (rc == 0)
+        rc = encrypt_choose_locked(fs, dir);
     if (rc == 0)
         rc = inode_props_locked(fs, dir, key, true, &props);
     struct memory_body nothing = {.p = "", .n = 0};

@@ -13,6 +13,7 @@
 #include "checkpoint/journal.h"
 #include "checkpoint/store.h"
 #include "fs/crashpoint.h"
+#include "fs/encrypt.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/options.h"
@@ -131,6 +132,11 @@ void note_key_locked(struct fs *fs, struct staged *st)
         append(fs, st, &(struct record){.type = RECORD_KEY, .key = {.key = key}});
 }
 
+static struct record_blob blob(const struct buf *b)
+{
+    return (struct record_blob){.p = (const uint8_t *)b->p, .n = (uint32_t)b->n};
+}
+
 void note_initiating_locked(struct fs *fs, struct staged *st, const char *key)
 {
     append(
@@ -143,12 +149,15 @@ void note_initiating_locked(struct fs *fs, struct staged *st, const char *key)
 
 void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s)
 {
+    CLEANUP_BUF struct buf attrs = BUF_INIT(RECORD_ATTRS_MAX);
+    (void)note_encode_props(&st->sse, &attrs); /* the parts need the same encryption again */
     append(fs, st,
            &(struct record){.type = RECORD_INITIATED,
                             .initiated = {.key = st->upload.key,
                                           .upload_id = st->upload.id,
                                           .part_size = st->plan->part_size,
-                                          .server_s = server_s}});
+                                          .server_s = server_s,
+                                          .attrs = blob(&attrs)}});
 }
 
 void note_part_locked(struct fs *fs, struct staged *st, size_t idx)
@@ -216,15 +225,10 @@ static void final_attrs(struct fs *fs, struct staged *st, struct buf *out)
     char key[OBS_KEY_MAX + 1];
     struct obs_props props = {0};
     *out = BUF_INIT(RECORD_ATTRS_MAX);
-    if (inode_key_locked(fs, st->inode, key) == 0 &&
+    if (encrypt_choose_locked(fs, st->inode) == 0 && inode_key_locked(fs, st->inode, key) == 0 &&
         inode_props_locked(fs, st->inode, key, true, &props) == 0)
         (void)note_encode_props(&props, out);
     obs_props_clear(&props);
-}
-
-static struct record_blob blob(const struct buf *b)
-{
-    return (struct record_blob){.p = (const uint8_t *)b->p, .n = (uint32_t)b->n};
 }
 
 void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held,

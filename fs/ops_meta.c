@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 
 #include "fs/dir.h"
+#include "fs/encrypt.h"
 #include "fs/file.h"
 #include "fs/meta.h"
 #include "fs/ops.h"
@@ -121,6 +122,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
     struct inode *inode = op_inode(op.fs, ino);
     struct handle *h = fi ? (struct handle *)(uintptr_t)fi->fh : NULL;
     int rc = any_attr(&op, inode);
+    if (rc == 0)
+        rc = encrypt_check_key_locked(op.fs, inode, "attributes");
     if (rc == 0 && (to_set & FUSE_SET_ATTR_SIZE))
         rc = file_truncate_locked(op.fs, inode, h && h->writable ? h : NULL,
                                   (uint64_t)attr->st_size, &op.intr);
@@ -256,6 +259,8 @@ static void change_xattr(fuse_req_t req, fuse_ino_t ino, const char *name, const
     struct inode *inode = op_inode(op.fs, ino);
     struct xattr_set before = {0};
     int rc = any_attr(&op, inode);
+    if (rc == 0)
+        rc = encrypt_check_key_locked(op.fs, inode, "attributes");
     if (rc == 0)
         rc = xattr_set_copy(&before, &inode->xattrs);
     if (rc == 0) {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/encrypt.h"
 #include "fs/option_value.h"
 #include "fs/property.h"
 #include "net/base/cleanup.h"
@@ -456,6 +457,8 @@ int options_check(struct options *opt, struct err *err)
     int rc = take_region(opt, &parsed, err);
     if (rc == 0)
         rc = check_keys(opt, err);
+    if (rc == 0)
+        rc = encrypt_check(opt, parsed.tls, err);
     if (rc < 0)
         return rc;
     if (opt->allow_other && opt->allow_root)

@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "fs/attr.h"
+#include "fs/encrypt.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/match.h"
@@ -37,6 +38,17 @@ static int upload_key(struct fs *fs, struct staged *st, char key[OBS_KEY_MAX + 1
     return hold_key_locked(fs, st->inode, key);
 }
 
+/* The properties that go along with new content; which encryption it has is decided here. */
+static int content_props(struct fs *fs, struct staged *st, const char *key, struct obs_props *out)
+{
+    int rc = properties_renew_locked(fs, st->inode);
+    if (rc == 0)
+        rc = encrypt_choose_locked(fs, st->inode);
+    if (rc == 0)
+        rc = inode_props_locked(fs, st->inode, key, true, out);
+    return rc < 0 ? rc : sse_copy(&st->sse, out);
+}
+
 static void step_single(struct fs *fs, struct staged *st)
 {
     bool bulk = st->size > SMALL_PUT;
@@ -55,9 +67,7 @@ static void step_single(struct fs *fs, struct staged *st)
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_PUT, key)))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = properties_renew_locked(fs, st->inode);
-    if (rc == 0)
-        rc = inode_props_locked(fs, st->inode, key, true, &t->props);
+        rc = content_props(fs, st, key, &t->props);
     if (rc < 0) {
         if (t)
             transfer_free_locked(t);
@@ -98,9 +108,7 @@ static void start_initiate(struct fs *fs, struct staged *st)
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_INITIATE, key)))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = properties_renew_locked(fs, st->inode);
-    if (rc == 0)
-        rc = inode_props_locked(fs, st->inode, key, true, &t->props);
+        rc = content_props(fs, st, key, &t->props);
     if (rc == 0 && implicit_times(fs, st->inode))
         attr_drop_times(&t->props);
     if (rc == 0 && !(st->upload.key = strdup(key)))
@@ -354,7 +362,7 @@ static void leave_sending(struct fs *fs, struct staged *st)
 static bool can_copy(const struct fs *fs, const struct staged *st, const struct part *p, bool last)
 {
     uint64_t from, to;
-    return st->inode->state == INODE_STORED && st->inode->etag && !st->inode->encrypted &&
+    return st->inode->state == INODE_STORED && st->inode->etag &&
            p->offset + p->size <= st->base_len && (last || p->size >= fs->plan.min_part) &&
            imap_next_gap(&st->have, p->offset, p->offset + p->size, &from, &to) &&
            from == p->offset && to == p->offset + p->size;
@@ -384,7 +392,8 @@ static int start_part(struct fs *fs, struct staged *st, size_t idx)
         t->source_key = strdup(key);
         t->etag = strdup(st->inode->etag);
     }
-    if (!t->upload_id || (copy && (!t->source_key || !t->etag))) {
+    if (!t->upload_id || (copy && (!t->source_key || !t->etag)) ||
+        sse_copy(&t->props, &st->sse) < 0) {
         transfer_free_locked(t);
         return -ENOMEM;
     }

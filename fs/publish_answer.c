@@ -41,7 +41,7 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
         return;
     }
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
-    st->upload.encrypted = t->call.object.encrypted;
+    st->upload.encrypted = t->call.object.encrypted || sse_encrypted(&st->sse);
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.initiated_s = t->call.server_time;
     note_initiated_locked(fs, st, t->call.server_time);

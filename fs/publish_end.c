@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "fs/changes.h"
+#include "fs/encrypt.h"
 #include "fs/errors.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
@@ -130,7 +131,8 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
         return;
     }
     inode->state = INODE_STORED;
-    inode->encrypted = encrypted;
+    inode->encrypted = encrypted || sse_encrypted(&st->sse);
+    encrypt_stored_locked(fs, inode, &st->sse);
     inode->seen_ms = inode->changed_ms = clock_ms();
     st->stored_gen = st->publish_gen;
     st->base_len = st->size;

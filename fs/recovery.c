@@ -64,6 +64,45 @@ static enum recover_answer answer_of(int rc, const struct err *err)
     return rc == -ENOENT && strcmp(err->code, "NoSuchBucket") != 0 ? ANSWER_GONE : ANSWER_ERROR;
 }
 
+static int hash_sink(void *arg, uint64_t off, const void *p, size_t n)
+{
+    struct digest *d = arg;
+    int rc = off == 0 ? digest_reset(d) : 0; /* also when it comes from the start again */
+    return rc < 0 ? rc : digest_add(d, p, n);
+}
+
+/* An encrypted object's ETag is not its MD5: whether it is what a single PUT has sent, its content
+ * tells. s->final_etag, the MD5 of the staging, then becomes its ETag. */
+static void find_same_content(struct fs *fs, struct facts *k)
+{
+    struct journal_state *s = &k->state;
+    const struct obs_object *object = &k->head.object;
+    unsigned char md5[DIGEST_SIZE_MAX], ours[DIGEST_MD5_SIZE];
+    if (s->phase != PHASE_COMPLETING || s->final_parts || !object->encrypted ||
+        object->size != s->size || !s->final_etag || etag_md5(s->final_etag, ours) < 0)
+        return;
+    struct digest *d = digest_new(DIGEST_MD5);
+    if (!d || digest_reset(d) < 0) {
+        digest_free(d);
+        return;
+    }
+    struct obs_call get = {.op = OBS_GET,
+                           .key = s->final_key,
+                           .if_match = object->etag,
+                           .sink = hash_sink,
+                           .sink_arg = d,
+                           .give_up_ms = FS_META_GIVE_UP_MS};
+    bool same = obs_run(fs->obs, &get, NULL) == 0 && digest_end(d, md5) == 0 &&
+                memcmp(md5, ours, sizeof(ours)) == 0;
+    char *etag = same ? strdup(object->etag) : NULL;
+    if (etag) {
+        free(s->final_etag);
+        s->final_etag = etag;
+    }
+    obs_call_clear(&get);
+    digest_free(d);
+}
+
 static void ask_head(struct fs *fs, struct facts *k)
 {
     const struct journal_state *s = &k->state;
@@ -80,6 +119,8 @@ static void ask_head(struct fs *fs, struct facts *k)
                                       .modified_s = k->head.object.mtime_ms / 1000};
     if (k->head.server_time)
         k->f.server_s = k->head.server_time;
+    if (rc == 0)
+        find_same_content(fs, k);
 }
 
 static void ask_parts(struct fs *fs, struct facts *k)

@@ -10,6 +10,7 @@
 #include "fs/copy.h"
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
+#include "fs/encrypt.h"
 #include "fs/fetch.h"
 #include "fs/file.h"
 #include "fs/meta.h"
@@ -50,14 +51,26 @@ static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, c
     if (rc < 0)
         return rc;
 
+    rc = encrypt_check_key_locked(fs, inode, "rename");
+    if (rc < 0)
+        return rc;
+    char read_key[SSE_MD5_TEXT];
+    struct obs_props sse = {0}; /* the copy is encrypted as the object is */
+    rc = sse_copy(&sse, &inode->other);
+    if (rc < 0)
+        return rc;
+    memcpy(read_key, inode->read_key, sizeof(read_key));
     (void)snprintf(old, sizeof(old), "%s", inode->etag);
     const struct copy_object copy = {.from = from_key,
                                      .etag = old,
                                      .size = inode->stored_size,
                                      .to = to_key,
-                                     .encrypted = inode->encrypted};
+                                     .encrypted = inode->encrypted,
+                                     .sse = &sse,
+                                     .read_key = encrypt_read_key_locked(inode) ? read_key : NULL};
     CRASH_POINT("rename.copy");
     rc = copy_object_locked(fs, &copy, intr, etag);
+    obs_props_clear(&sse);
     CRASH_POINT("rename.copied");
     if (rc < 0) {
         to->list_start_ms = 0; /* a copy may be there */
@@ -72,7 +85,7 @@ static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, c
         return rc;
     }
     if (inode->fetch)
-        (void)fetch_file_rekey(inode->fetch, to_key, etag);
+        (void)fetch_file_rekey(inode->fetch, to_key, etag, inode->read_key);
     struct fetch_file *fetch = inode->fetch;
     inode->fetch = NULL; /* the same content under a new name: its cache stays */
     rc = inode_set_version_locked(inode, etag, inode->stored_size, 0);

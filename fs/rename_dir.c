@@ -12,6 +12,7 @@
 #include "fs/copy.h"
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
+#include "fs/encrypt.h"
 #include "fs/fetch.h"
 #include "fs/file.h"
 #include "fs/meta.h"
@@ -32,6 +33,7 @@ struct object {
     char *new_key;
     char *new_etag; /* of the copy */
     uint64_t size;
+    struct obs_props sse; /* how it is encrypted, if that was asked for */
 };
 
 struct tree {
@@ -49,6 +51,7 @@ static void tree_done(struct tree *t)
         free(t->v[i].etag);
         free(t->v[i].new_key);
         free(t->v[i].new_etag);
+        obs_props_clear(&t->v[i].sse);
     }
     free(t->v);
 }
@@ -97,6 +100,44 @@ static int list_tree(struct fs *fs, struct tree *t, struct intr *intr)
     return rc;
 }
 
+/* A copy is encrypted as the request says, not as its source is. Where encryption plays no part in
+ * the mount, nobody asks. */
+static bool knows_encryption(const struct fs *fs)
+{
+    return fs->sse_keys || sse_encrypted(&fs->sse);
+}
+
+static int next_head(void *arg, size_t i, struct obs_call *call)
+{
+    struct tree *t = arg;
+    if (i >= t->n)
+        return 1;
+    *call = (struct obs_call){.op = OBS_HEAD, .key = t->v[i].key, .give_up_ms = FS_META_GIVE_UP_MS};
+    return 0;
+}
+
+static int end_head(void *arg, size_t i, struct obs_call *call)
+{
+    struct tree *t = arg;
+    if (!call->err.eno)
+        return sse_copy(&t->v[i].sse, &call->object.props);
+    log_err(t->fs->log, LOG_LEVEL_WARNING, "rename", &call->err, "'%s'", t->v[i].key);
+    return call->err.cls == ERR_GONE ? -ESTALE : call->err.eno;
+}
+
+static int ask_encryption(struct fs *fs, struct tree *t, struct intr *intr)
+{
+    const struct request_batch batch = {
+        .next = next_head, .end = end_head, .arg = t, .width = WIDTH};
+    return knows_encryption(fs) ? request_batch_locked(fs, &batch, intr) : 0;
+}
+
+static const char *read_key(const struct fs *fs, const struct object *o)
+{
+    const char *md5 = sse_customer_md5(&o->sse);
+    return md5 || !knows_encryption(fs) ? md5 : "";
+}
+
 static int next_copy(void *arg, size_t i, struct obs_call *call)
 {
     struct tree *t = arg;
@@ -107,6 +148,8 @@ static int next_copy(void *arg, size_t i, struct obs_call *call)
     *call = (struct obs_call){.op = OBS_COPY,
                               .key = t->v[i].new_key,
                               .source_key = t->v[i].key,
+                              .props = &t->v[i].sse,
+                              .read_key = read_key(t->fs, &t->v[i]),
                               .if_match = t->v[i].etag,
                               .give_up_ms = FS_META_GIVE_UP_MS};
     return 0;
@@ -137,8 +180,13 @@ static int copy_tree(struct fs *fs, struct tree *t, struct intr *intr)
     for (size_t i = 0; i < large; i++) {
         struct object *o = &t->v[i];
         char etag[OBS_ETAG_MAX];
-        const struct copy_object c = {
-            .from = o->key, .etag = o->etag, .size = o->size, .to = o->new_key};
+        const struct copy_object c = {.from = o->key,
+                                      .etag = o->etag,
+                                      .size = o->size,
+                                      .to = o->new_key,
+                                      .encrypted = sse_encrypted(&o->sse),
+                                      .sse = &o->sse,
+                                      .read_key = read_key(fs, o)};
         int rc = copy_object_locked(fs, &c, intr, etag);
         if (rc == 0 && !(o->new_etag = strdup(etag)))
             rc = -ENOMEM;
@@ -278,7 +326,7 @@ static void adopt_copies(struct fs *fs, struct tree *t, struct inode *dir)
             continue;
         struct fetch_file *fetch = inode->fetch;
         if (fetch)
-            (void)fetch_file_rekey(fetch, o->new_key, o->new_etag);
+            (void)fetch_file_rekey(fetch, o->new_key, o->new_etag, encrypt_read_key_locked(inode));
         inode->fetch = NULL;
         (void)inode_set_version_locked(inode, o->new_etag, inode->stored_size, 0);
         inode->fetch = fetch;
@@ -300,6 +348,8 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
         rc = inode_child_key_locked(fs, to, new_name, true, t.to);
     if (rc == 0)
         rc = list_tree(fs, &t, intr);
+    if (rc == 0)
+        rc = ask_encryption(fs, &t, intr);
     if (rc == 0)
         rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0) {

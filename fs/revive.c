@@ -151,6 +151,10 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
     if (!st->upload.key)
         return -ENOMEM;
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
+    rc = note_decode_props(s->sent.p, s->sent.n, &st->sse);
+    if (rc < 0)
+        return rc;
+    st->upload.encrypted |= sse_encrypted(&st->sse);
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.resumed = true;
     st->upload.begun_ms = clock_ms(); /* what stands there now is older: the plan has asked */

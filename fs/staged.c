@@ -83,6 +83,7 @@ void staged_reap_locked(struct fs *fs, struct staged *st)
     imap_done(&st->have);
     match_free(st->match);
     free(st->parts);
+    obs_props_clear(&st->sse);
     free(st);
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
     inode_unpin_locked(fs, inode);

@@ -107,6 +107,7 @@ struct staged {
     unsigned users;   /* threads that use it across calls that may drop it */
 
     struct upload upload;
+    struct obs_props sse;    /* encryption that the upload, or the single PUT, was begun with */
     const struct plan *plan; /* where its parts begin: the mount's, or own_plan */
     struct plan own_plan;    /* boundaries of an upload that was begun earlier */
     struct part *parts;      /* in order, without gaps, as far as they were needed */

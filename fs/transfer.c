@@ -11,6 +11,7 @@
 
 #include "checkpoint/store.h"
 #include "fs/crashpoint.h"
+#include "fs/encrypt.h"
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/publish.h"
@@ -160,6 +161,11 @@ void transfer_start_locked(struct transfer *t)
     call->props = &t->props;
     call->if_match = t->etag;
     call->source_key = t->source_key;
+    if (t->kind == TRANSFER_COPY_PART || t->kind == TRANSFER_FILL) {
+        const char *read_key = encrypt_read_key_locked(st->inode);
+        memcpy(t->read_key, st->inode->read_key, sizeof(t->read_key));
+        call->read_key = read_key ? t->read_key : NULL;
+    }
     call->upload_id = t->upload_id;
     call->complete = t->list;
     call->n_complete = t->n_list;
@@ -169,8 +175,11 @@ void transfer_start_locked(struct transfer *t)
     if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) {
         if (!st->send_start_ms)
             st->send_start_ms = clock_ms();
-        call->body = (struct obs_body){
-            .size = t->size, .read = read_body, .arg = t, .content_md5 = st->upload.encrypted};
+        call->body =
+            (struct obs_body){.size = t->size,
+                              .read = read_body,
+                              .arg = t,
+                              .content_md5 = st->upload.encrypted || sse_encrypted(&st->sse)};
     }
     if (t->kind == TRANSFER_COPY_PART || t->kind == TRANSFER_FILL) {
         call->offset = t->offset;

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "fs/staged.h"
+#include "net/sse.h"
 
 enum transfer_kind {
     TRANSFER_PUT,
@@ -39,6 +40,7 @@ struct transfer {
     struct err cause;           /* CHECK: why the Complete is in doubt */
     /* owned */
     char *key;
+    char read_key[SSE_MD5_TEXT];
     char *source_key;
     char *etag;
     char *upload_id;

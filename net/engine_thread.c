@@ -58,6 +58,8 @@ static int64_t pause_before_next(struct engine_thread *thread, struct http_call 
         return ++call->priv.reauths <= 1 ? 0 : -1;
     case ERR_CLOCK_SKEW:
         return ++call->priv.skews <= 1 ? 0 : -1;
+    case ERR_REKEY:
+        return 0; /* whoever set it has another key: they come to an end */
     default:
         break;
     }

@@ -271,7 +271,7 @@ int error_from_answer(const struct error_answer *a, struct err *ret)
 bool error_may_repeat(enum err_class cls)
 {
     return cls == ERR_RETRY || cls == ERR_THROTTLED || cls == ERR_REAUTH || cls == ERR_CLOCK_SKEW ||
-           cls == ERR_REDIRECT;
+           cls == ERR_REDIRECT || cls == ERR_REKEY;
 }
 
 enum {

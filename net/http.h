@@ -120,9 +120,10 @@ typedef int http_begin_fn(struct http_call *call);
 typedef int http_sink_fn(struct http_call *call, const void *p, size_t n);
 
 /* Sets call->err: eno 0 for success, or an error whose class decides about a repetition. For
- * ERR_REAUTH, ERR_CLOCK_SKEW and ERR_REDIRECT it has already arranged what the next attempt needs;
- * the engine repeats at once, the first two once per call, the last HTTP_REDIRECTS_MAX times. May
- * set retry_after_ms. Not called when no answer came. */
+ * ERR_REAUTH, ERR_CLOCK_SKEW, ERR_REDIRECT and ERR_REKEY it has already arranged what the next
+ * attempt needs; the engine repeats at once, the first two once per call, a redirection
+ * HTTP_REDIRECTS_MAX times, ERR_REKEY as often as it is set. May set retry_after_ms. Not called
+ * when no answer came. */
 typedef void http_evaluate_fn(struct http_call *call);
 
 typedef void http_done_fn(struct http_call *call);

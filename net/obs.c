@@ -91,6 +91,8 @@ int obs_new(const struct obs_config *config, struct engine *engine, struct cred_
     obs->connect_ms = config->connect_ms;
     obs->stall_ms = config->stall_ms > 0 ? config->stall_ms : STALL_MS;
     obs->retry_ms = config->retry_ms > 0 ? config->retry_ms : RETRY_MS;
+    obs->sse_keys = config->sse_keys;
+    atomic_init(&obs->sse_first, config->sse_keys ? config->sse_first : -1);
     int rc = url_endpoint_parse(config->endpoint, &obs->endpoint, err);
     if (rc == 0)
         rc = url_bucket_check(config->bucket, err);

@@ -9,6 +9,11 @@
  *             "x-amz-" headers. Callers speak of properties and metadata without a prefix.
  * Keys        Raw bytes, NUL-terminated, as stored in the bucket, at most OBS_KEY_MAX; encoding is
  *             done here.
+ * Encryption  Properties may ask for server-side encryption (net/sse.h); they go along where the
+ *             service wants them: all of them with PUT, Initiate and COPY, the customer's key also
+ *             with parts, nothing of them with other operations. A customer's key is never sent
+ *             but over TLS. What is read and refused for want of its key is asked for again with
+ *             each of the client's keys in turn.
  * Ownership   The request half (strings, arrays, body) belongs to the caller and must stay until
  *             `done` was called. The answer half belongs to the call; obs_call_clear() frees it.
  * Threads     obs_submit() and obs_cancel() from any thread, never blocking. `done`, `body.read`
@@ -143,6 +148,7 @@ struct obs_object {
     char upload_id[OBS_UPLOAD_ID_MAX]; /* x-obs-uploadId, "" if none */
     char version_id[128];
     bool encrypted;         /* a server-side-encryption header was seen: the ETag is opaque */
+    bool key_missing;       /* HEAD, GET: refused, since we have not the customer's key (-EACCES) */
     struct obs_props props; /* metadata and headers of the object */
 };
 
@@ -150,9 +156,12 @@ struct obs_call {
     /* --- request: the caller's --- */
     enum obs_op op;
     const char *key;
-    const struct obs_props *props; /* with any operation, such as a customer's key with GET */
-    const char *if_match;          /* ETag without quotes, or NULL */
-    const char *source_key;        /* of a copy, in the same bucket */
+    const struct obs_props *props;
+    const char *read_key;   /* SSE-C: MD5 of the key of what is read (HEAD, GET, a copy's
+                                      source); "": it is not encrypted so; NULL: not known, the
+                                      client's keys are tried */
+    const char *if_match;   /* ETag without quotes, or NULL */
+    const char *source_key; /* of a copy, in the same bucket */
     uint64_t offset;
     uint64_t length;
     bool replace;
@@ -196,6 +205,7 @@ struct obs;
 struct engine;
 struct cred_source;
 struct log;
+struct sse_keys;
 
 struct obs_config {
     const char *endpoint; /* host[:port] or scheme://host[:port]; https if no scheme is given */
@@ -206,6 +216,8 @@ struct obs_config {
     int64_t connect_ms;               /* 0: default 10 s */
     int64_t stall_ms;                 /* no byte moved for so long ends an attempt; 0: 30 s */
     int64_t retry_ms;                 /* default for give_up_ms; 0: 10 minutes */
+    const struct sse_keys *sse_keys;  /* the customer's keys, or NULL; outlive the client */
+    int sse_first;                    /* which of them is tried first, -1: none */
     const char *const *extra_headers; /* NULL or NULL-terminated "Name: value": sent with PUT,
                                          initiate, complete, abort, copy */
 };

@@ -192,6 +192,7 @@ static void put_right(struct obs_state *st, const struct xml_fault *fault)
         err->cls = ERR_FATAL;
     http->retry_after_ms =
         error_retry_after_ms(http_fields_get(&http->response.fields, "Retry-After"), time(NULL));
+    obs_sse_refused(st);
 }
 
 /* What is no failure for this operation. */

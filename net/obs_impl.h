@@ -3,6 +3,7 @@
  *
  *   obs.c          life of the client, submission, waiting, counters
  *   obs_request.c  from a call to one attempt: URL, header fields, body, signature
+ *   obs_sse.c      encryption: its fields, and which key fits
  *   obs_answer.c   what an answer means: errors, repetitions, redirects
  *   obs_parse.c    the answer half of a call out of fields and bodies, by operation; verification
  */
@@ -30,8 +31,11 @@ struct obs {
     int64_t connect_ms, stall_ms, retry_ms;
     struct http_fields extra;
     bool has_callback; /* one of them is the service's callback header */
+    const struct sse_keys *sse_keys;
     /* atomic */
     _Atomic int64_t clock_offset; /* seconds: the server's time less ours */
+    atomic_int sse_first;         /* the customer's key that was right the last time; -1: none */
+    atomic_bool opaque;           /* the bucket encrypts unasked: ETags are no checksums */
     atomic_uint_fast64_t calls[OBS_OP_COUNT], failures[OBS_OP_COUNT], latency_us[OBS_OP_COUNT];
     atomic_uint_fast64_t attempts, retries, bytes_sent, bytes_received;
 };
@@ -60,12 +64,30 @@ struct obs_state {
     char pinned[OBS_ETAG_MAX];
 
     unsigned spoiled; /* answers that did not fit */
+
+    /* SSE-C: the keys of what is read, one after the other */
+    int key_first, key_at; /* -1: without; key_at: of this attempt */
+    int key_step;          /* how many were refused */
+    bool key_chosen;
 };
 
 /* --- obs_request.c --- */
 int obs_prepare(struct http_call *http, struct http_request *req);
 /* Sets the parts of st->http that do not change from attempt to attempt. */
 void obs_describe(struct obs_state *st);
+
+int obs_add_prefixed(struct obs_state *st, struct http_request *req, const char *name,
+                     const char *value);
+
+/* --- obs_sse.c --- */
+/* Adds what this attempt says about encryption. 0, or -errno with http.err. */
+int obs_sse_add(struct obs_state *st, struct http_request *req);
+/* The answer is a refusal, http.err: the next key is tried (ERR_REKEY), or the reason is said. */
+void obs_sse_refused(struct obs_state *st);
+/* The answer is a success. -ENOMEM. */
+int obs_sse_accepted(struct obs_state *st);
+/* Whether this request has asked for encryption. */
+bool obs_sse_asked(const struct obs_state *st);
 
 /* --- obs_answer.c --- */
 int obs_begin(struct http_call *http);

@@ -40,7 +40,7 @@ static int take_object(struct obs_state *st)
                               fields->v[i].value) < 0)
             return err_set(&st->http.err, -ENOMEM, "out of memory");
     }
-    return 0;
+    return obs_sse_accepted(st);
 }
 
 /* Decimal digits and nothing else. */
@@ -166,8 +166,10 @@ static int parse_stored(struct obs_state *st)
             return err_set(&st->http.err, -EIO, "the checksum could not be computed");
         memcpy(call->md5, md5, sizeof(call->md5));
     }
+    /* Then the ETag is no checksum (OBS API: querying object metadata): the service has compared
+     * the one that came with the data. It comes along next time. */
     if (call->object.encrypted)
-        return 0; /* then the ETag is no checksum (OBS API: querying object metadata) */
+        return st->md5_known ? 0 : obs_spoiled(st, "the bucket encrypts: sent again with its MD5");
     if (!call->object.etag[0] && st->http.response.status != 303)
         return obs_spoiled(st, "the service did not state the checksum of what it stored");
     if (!call->object.etag[0])

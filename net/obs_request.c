@@ -10,6 +10,7 @@
 #include "net/obs_impl.h"
 #include "net/props.h"
 #include "net/sign.h"
+#include "net/sse.h"
 #include "net/xml.h"
 
 enum {
@@ -140,7 +141,8 @@ static int prepare_body(struct obs_state *st)
         if (!st->digest || (!st->md5_known && digest_reset(st->digest) < 0))
             return err_set(err, -ENOMEM, "out of memory");
         st->hashed = 0;
-        return call->body.content_md5 && !st->md5_known ? hash_first(st) : 0;
+        bool first = call->body.content_md5 || atomic_load(&st->obs->opaque);
+        return first && !st->md5_known ? hash_first(st) : 0;
     }
     if (!st->http.body.present || st->text.n)
         return 0;
@@ -232,8 +234,8 @@ static void make_query(const struct obs_state *st, struct query *q)
 
 /* --- header fields --- */
 
-static int add_prefixed(struct obs_state *st, struct http_request *req, const char *name,
-                        const char *value)
+int obs_add_prefixed(struct obs_state *st, struct http_request *req, const char *name,
+                     const char *value)
 {
     char full[80];
     (void)snprintf(full, sizeof(full), "%s%s", props_prefix(st->obs->dialect), name);
@@ -245,7 +247,7 @@ static int add_etag(struct obs_state *st, struct http_request *req, const char *
 {
     char value[OBS_ETAG_MAX + 3];
     (void)snprintf(value, sizeof(value), "\"%s\"", etag);
-    return prefixed ? add_prefixed(st, req, name, value)
+    return prefixed ? obs_add_prefixed(st, req, name, value)
                     : http_fields_add(&req->fields, name, value);
 }
 
@@ -257,6 +259,8 @@ static int add_props(struct obs_state *st, struct http_request *req)
 
     int rc = props_check(props, &st->http.err);
     for (size_t i = 0; rc == 0 && i < props->n; i++) {
+        if (sse_is_prop(&props->v[i]))
+            continue; /* obs_sse_add() */
         buf_reset(&name);
         buf_reset(&value);
         rc = props_to_header(&props->v[i], st->obs->dialect, &name, &value);
@@ -274,15 +278,15 @@ static int add_copy(struct obs_state *st, struct http_request *req)
 
     int rc = url_path(&source, st->obs->bucket, call->source_key, true);
     if (rc == 0)
-        rc = add_prefixed(st, req, "copy-source", buf_str(&source));
+        rc = obs_add_prefixed(st, req, "copy-source", buf_str(&source));
     if (rc == 0 && call->if_match)
         rc = add_etag(st, req, "copy-source-if-match", call->if_match, true);
     if (rc == 0 && call->op == OBS_COPY)
-        rc = add_prefixed(st, req, "metadata-directive", call->replace ? "REPLACE" : "COPY");
+        rc = obs_add_prefixed(st, req, "metadata-directive", call->replace ? "REPLACE" : "COPY");
     if (rc == 0 && call->op == OBS_MP_COPY_PART && call->length) {
         (void)snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, call->offset,
                        call->offset + call->length - 1);
-        rc = add_prefixed(st, req, "copy-source-range", range);
+        rc = obs_add_prefixed(st, req, "copy-source-range", range);
     }
     return rc;
 }
@@ -331,6 +335,8 @@ static int add_fields(struct obs_state *st, struct http_request *req)
     const struct obs_call *call = st->call;
     int rc = call->props ? add_props(st, req) : 0;
 
+    if (rc == 0)
+        rc = obs_sse_add(st, req);
     for (size_t i = 0; rc == 0 && (shapes[call->op].flags & Q_EXTRA) && i < st->obs->extra.n; i++)
         rc = http_fields_add(&req->fields, st->obs->extra.v[i].name, st->obs->extra.v[i].value);
     if (rc == 0 && call->op == OBS_GET)
@@ -340,7 +346,8 @@ static int add_fields(struct obs_state *st, struct http_request *req)
     if (rc == 0 && (call->op == OBS_COPY || call->op == OBS_MP_COPY_PART))
         rc = add_copy(st, req);
     if (rc == 0 && call->op == OBS_SET_META)
-        rc = add_prefixed(st, req, "metadata-directive", call->replace ? "REPLACE" : "REPLACE_NEW");
+        rc = obs_add_prefixed(st, req, "metadata-directive",
+                              call->replace ? "REPLACE" : "REPLACE_NEW");
     if (rc == 0 && st->text.n)
         rc = http_fields_add(&req->fields, "Content-Type", "application/xml");
     if (rc == 0 && (call->op == OBS_DELETE_BATCH || st->md5_known))

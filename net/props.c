@@ -135,6 +135,11 @@ static const char *class_from_wire(const char *value, enum obs_dialect dialect)
     return value;
 }
 
+/* AWS has other words for encryption by a key management service. */
+#define SSE "server-side-encryption"
+#define SSE_KEY_ID "server-side-encryption-kms-key-id"
+#define SSE_KEY_ID_S3 "server-side-encryption-aws-kms-key-id"
+
 static int add_lower(struct buf *out, const char *name)
 {
     int rc = 0;
@@ -154,14 +159,19 @@ int props_to_header(const struct obs_prop *prop, enum obs_dialect dialect, struc
     int rc = buf_adds(name, props_prefix(dialect));
     if (rc == 0 && prop->kind == OBS_PROP_META)
         rc = buf_adds(name, "meta-");
+    bool s3_id = dialect == OBS_DIALECT_S3 && prop->kind == OBS_PROP_HEADER &&
+                 strcasecmp(prop->name, SSE_KEY_ID) == 0;
     if (rc == 0)
-        rc = add_lower(name, prop->name);
+        rc = add_lower(name, s3_id ? SSE_KEY_ID_S3 : prop->name);
     if (rc < 0)
         return rc;
     if (prop->kind == OBS_PROP_META)
         return props_encode_value(value, prop->value);
     if (strcasecmp(prop->name, "storage-class") == 0)
         return buf_adds(value, class_to_wire(prop->value, dialect));
+    if (strcasecmp(prop->name, SSE) == 0 && dialect == OBS_DIALECT_S3 &&
+        strcmp(prop->value, "kms") == 0)
+        return buf_adds(value, "aws:kms");
     return buf_adds(value, prop->value);
 }
 
@@ -220,6 +230,10 @@ int props_take_header(struct obs_props *props, enum obs_dialect dialect, const c
         return 0;
     if (strcasecmp(name, "storage-class") == 0)
         value = class_from_wire(value, dialect);
+    if (strcasecmp(name, SSE) == 0 && strcmp(value, "aws:kms") == 0)
+        value = "kms";
+    if (strcasecmp(name, SSE_KEY_ID_S3) == 0)
+        name = SSE_KEY_ID;
 
     CLEANUP_BUF struct buf lower = BUF_INIT(OBS_KEY_MAX);
     int rc = add_lower(&lower, name);

@@ -57,9 +57,10 @@ const char *err_name(int eno)
 const char *err_class_name(enum err_class cls)
 {
     static const char *const names[] = {
-        [ERR_FATAL] = "fatal",   [ERR_RETRY] = "retry",      [ERR_THROTTLED] = "throttled",
-        [ERR_REAUTH] = "reauth", [ERR_CLOCK_SKEW] = "clock", [ERR_REDIRECT] = "redirect",
-        [ERR_GONE] = "gone",     [ERR_DENIED] = "denied",    [ERR_CONFLICT] = "conflict",
+        [ERR_FATAL] = "fatal",       [ERR_RETRY] = "retry",      [ERR_THROTTLED] = "throttled",
+        [ERR_REAUTH] = "reauth",     [ERR_CLOCK_SKEW] = "clock", [ERR_REDIRECT] = "redirect",
+        [ERR_REKEY] = "rekey",       [ERR_GONE] = "gone",        [ERR_DENIED] = "denied",
+        [ERR_CONFLICT] = "conflict",
     };
     return (unsigned)cls < sizeof(names) / sizeof(names[0]) ? names[cls] : "?";
 }

@@ -21,6 +21,7 @@ enum err_class {
     ERR_REAUTH,     /* credentials have expired: reload them and repeat once */
     ERR_CLOCK_SKEW, /* our clock is off: take the server's Date, sign anew, repeat once */
     ERR_REDIRECT,   /* another endpoint serves this bucket: repeat there once */
+    ERR_REKEY,      /* the object is encrypted with another customer's key: repeat with that one */
     ERR_GONE,       /* the object, upload or bucket does not exist */
     ERR_DENIED,     /* the service understood and refuses */
     ERR_CONFLICT,   /* somebody else changed it: precondition failed */

@@ -3,8 +3,8 @@
 """obsclient - changes and looks at a bucket of obs-local behind a mount's back, stdlib only.
 
   obsclient.py put KEY [FILE] [HEADER:VALUE]...  stores FILE (or standard input); prints the ETag
-  obsclient.py get KEY                           the content to standard output
-  obsclient.py head KEY                          one line "name: value" a header, sorted
+  obsclient.py get KEY [HEADER:VALUE]...         the content to standard output
+  obsclient.py head KEY [HEADER:VALUE]...        one line "name: value" a header, sorted
   obsclient.py delete KEY...
   obsclient.py list [PREFIX]                     "KEY<tab>SIZE<tab>ETAG" a line, KEY as in Python's repr
                                                  if it is not printable
@@ -16,11 +16,13 @@
   obsclient.py log [OP]                          "OP<tab>KEY<tab>STATUS<tab>BYTES-IN" a request
   obsclient.py sent OP KEY HEADER                the values of that header in these requests, a line each ("-": none)
   obsclient.py acl KEY                           the answer of GET ?acl
+  obsclient.py arrived OP HEADER                 "KEY<tab>VALUE" ("-": none) a request
+  obsclient.py key-headers FILE                  the three HEADER:VALUE for the key in FILE (32 bytes)
   obsclient.py reset | faults JSON | credentials JSON
   obsclient.py etag FILE PART-SIZE               the ETag that FILE must have (no request)
 
 A KEY is taken as it is, except that \\n, \\xHH stand for bytes if it begins with "b:".
-From the environment: OBS_PORT, OBS_KEYS (file with AK:SK), OBS_BUCKET (bkt).
+From the environment: OBS_PORT, OBS_KEYS (file with AK:SK), OBS_BUCKET (bkt), OBS_CA (then it is https).
 """
 import base64
 import concurrent.futures
@@ -30,12 +32,21 @@ import hmac
 import http.client
 import json
 import os
+import ssl
 import sys
 import threading
 import urllib.parse
 import xml.etree.ElementTree as ET
 
 SIGNED = {"acl", "delete", "metadata", "partNumber", "uploadId", "uploads"}
+
+
+def connect(port):
+    authority = os.environ.get("OBS_CA")
+    if not authority:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    context = ssl.create_default_context(cafile=authority)
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
 
 
 class Client:
@@ -47,7 +58,7 @@ class Client:
 
     def _connection(self):
         if not hasattr(self.local, "c"):
-            self.local.c = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            self.local.c = connect(self.port)
         return self.local.c
 
     def _sign(self, method, path, query, headers):
@@ -120,7 +131,7 @@ def shown(key):
 
 
 def admin(port, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = connect(port)
     connection.request(method, path, body)
     answer = connection.getresponse()
     data = answer.read()
@@ -145,9 +156,26 @@ def etag_of(path, part_size):
     return hashlib.md5(b"".join(d.digest() for d in digests)).hexdigest() + f"-{len(digests)}"
 
 
+def arrived(port, op, header):
+    for r in admin(port, "GET", f"/-/log?tail=100000&op={op}"):
+        print(r["key"], r["headers"].get(header.lower(), "-"), sep="\t")
+
+
+def key_headers(path):
+    with open(path, "rb") as f:
+        key = f.read()
+    prefix = "x-obs-server-side-encryption-customer-"
+    print(prefix + "algorithm:AES256", prefix + "key:" + base64.b64encode(key).decode(),
+          prefix + "key-MD5:" + base64.b64encode(hashlib.md5(key).digest()).decode(), sep="\n")
+
+
+def given(arguments):
+    return dict(a.split(":", 1) for a in arguments if ":" in a)
+
+
 def put(client, key, arguments):
     files = [a for a in arguments if ":" not in a]
-    headers = dict(a.split(":", 1) for a in arguments if ":" in a)
+    headers = given(arguments)
     if files:
         with open(files[0], "rb") as f:
             body = f.read()
@@ -186,6 +214,9 @@ def main(command, *arguments):
     if command == "etag":
         print(etag_of(arguments[0], int(arguments[1])))
         return
+    if command == "key-headers":
+        key_headers(arguments[0])
+        return
     port = int(os.environ["OBS_PORT"])
     with open(os.environ["OBS_KEYS"]) as f:
         ak, sk = f.readline().strip().split(":")[:2]
@@ -193,9 +224,11 @@ def main(command, *arguments):
     if command == "put":
         put(client, arguments[0], arguments[1:])
     elif command == "get":
-        sys.stdout.buffer.write(client.request("GET", key_bytes(arguments[0]))[2])
+        answer = client.request("GET", key_bytes(arguments[0]), headers=given(arguments[1:]))
+        sys.stdout.buffer.write(answer[2])
     elif command == "head":
-        for name, value in sorted(client.request("HEAD", key_bytes(arguments[0]))[1].items()):
+        answer = client.request("HEAD", key_bytes(arguments[0]), headers=given(arguments[1:]))
+        for name, value in sorted(answer[1].items()):
             print(f"{name}: {value}")
     elif command == "delete":
         for key in arguments:
@@ -216,6 +249,8 @@ def main(command, *arguments):
         print(op.get("bytes_out", 0))
     elif command == "signatures":
         print(admin(port, "GET", "/-/requests")["signatures"][arguments[0]])
+    elif command == "arrived":
+        arrived(port, *arguments)
     elif command == "log":
         log(port, *arguments)
     elif command == "sent":

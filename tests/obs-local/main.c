@@ -33,6 +33,7 @@ static const char usage[] =
     "  --null-store             keep sizes and checksums but no bytes; a GET gives zeros\n"
     "  --complete-wins initiate|last   which of two uploads stays (initiate)\n"
     "  --metadata-touches-mtime        PUT ?metadata sets Last-Modified\n"
+    "  --default-encryption kms|AES256 what asks for no encryption gets this\n"
     "  --clock-offset SECONDS   the service's clock is so much ahead\n";
 
 enum { LIST_MAX = 64 };
@@ -67,6 +68,7 @@ enum {
     OPT_NULL_STORE,
     OPT_COMPLETE_WINS,
     OPT_METADATA_MTIME,
+    OPT_DEFAULT_ENCRYPTION,
     OPT_CLOCK_OFFSET,
     OPT_HELP,
 };
@@ -87,6 +89,7 @@ static const struct option long_options[] = {
     {"null-store", no_argument, NULL, OPT_NULL_STORE},
     {"complete-wins", required_argument, NULL, OPT_COMPLETE_WINS},
     {"metadata-touches-mtime", no_argument, NULL, OPT_METADATA_MTIME},
+    {"default-encryption", required_argument, NULL, OPT_DEFAULT_ENCRYPTION},
     {"clock-offset", required_argument, NULL, OPT_CLOCK_OFFSET},
     {"help", no_argument, NULL, OPT_HELP},
     {NULL, 0, NULL, 0},
@@ -180,6 +183,10 @@ static int parse_one(struct options *o, int opt, char *arg, int argc, char **arg
     case OPT_METADATA_MTIME:
         o->store.metadata_mtime = true;
         return 0;
+    case OPT_DEFAULT_ENCRYPTION:
+        o->server.default_encryption = arg;
+        return strcmp(arg, "kms") == 0 || strcmp(arg, "AES256") == 0 ? 0
+                                                                     : bad("kms or AES256", arg);
     case OPT_CLOCK_OFFSET:
         o->store.clock_offset_s = strtol(arg, NULL, 10);
         return 0;

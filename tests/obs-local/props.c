@@ -198,6 +198,10 @@ static bool read_sse(struct request *r, struct pairs *ret)
             return refuse(r, "x-obs-server-side-encryption: two kinds at once");
         pairs_set(ret, "x-server-side-encryption-customer-key-md5", md5);
     }
+    const char *dflt = r->srv->config.default_encryption;
+    bool asked = props_encrypted(ret) || strcmp(r->op->name, "SetObjectMetadata") == 0;
+    if (dflt && !asked)
+        pairs_set(ret, "x-server-side-encryption", dflt);
     const char *aws_id = req_header(r, "server-side-encryption-aws-kms-key-id");
     if (aws_id)
         pairs_set(ret, "x-server-side-encryption-kms-key-id", aws_id);

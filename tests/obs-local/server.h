@@ -30,6 +30,7 @@ struct server_config {
     unsigned latency_ms;
     uint64_t rate; /* body bytes per second and connection; 0: no limit */
     const char *domain;
+    const char *default_encryption; /* of what asks for none: "kms", "AES256"; NULL: none */
 };
 
 struct server {

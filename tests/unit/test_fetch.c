@@ -95,7 +95,7 @@ static void bench_open(struct bench *b, uint64_t memory, uint64_t size)
         .parallel = 4,
     };
     assert_int_equal(fetch_new(&config, &b->fetch), 0);
-    assert_int_equal(fetch_file_new(b->fetch, "a/key", "etag-1", size, &b->file), 0);
+    assert_int_equal(fetch_file_new(b->fetch, "a/key", "etag-1", size, NULL, &b->file), 0);
     assert_int_equal(fetch_stream_new(b->file, &b->stream), 0);
 }
 
@@ -516,7 +516,7 @@ static void a_rename_pins_the_new_name(void **state)
     bench_open(&b, 0, 1024 * M);
     assert_int_equal(start(&b, &r, false, 0, 4096), 0);
     assert_int_equal(feed(&b.fake, 0, 0, 1000), 0);
-    assert_int_equal(fetch_file_rekey(b.file, "b/key", "etag-2"), 0);
+    assert_int_equal(fetch_file_rekey(b.file, "b/key", "etag-2", NULL), 0);
     assert_string_equal(b.fake.calls[0]->key, "a/key");
     finish(&b.fake, 0, -ENOENT, 404);
     assert_int_equal(r.done, 0);
@@ -526,7 +526,7 @@ static void a_rename_pins_the_new_name(void **state)
     serve(&b.fake, 1);
     expect_bytes(&r, 0, 4096);
 
-    assert_int_equal(fetch_file_rekey(b.file, "c/key", ""), 0);
+    assert_int_equal(fetch_file_rekey(b.file, "c/key", "", NULL), 0);
     assert_int_equal(start(&b, &r, false, 8192, 4096), 0);
     assert_null(b.fake.calls[2]->if_match);
     finish(&b.fake, 2, -ENOENT, 404);

@@ -349,7 +349,7 @@ static void *reader(void *arg)
             fetch_file_drop(w->files[f]);
             break;
         case 1:
-            w->wrong += fetch_file_rekey(w->files[f], key, key) != 0;
+            w->wrong += fetch_file_rekey(w->files[f], key, key, NULL) != 0;
             break;
         case 2:
             copy_some(w, &r->seed);
@@ -385,7 +385,7 @@ static void world_run(unsigned seed, unsigned trouble, unsigned steps)
     assert_int_equal(fetch_new(&config, &w->fetch), 0);
     for (unsigned i = 0; i < FILES; i++) {
         char key[2] = {(char)('a' + i), 0};
-        assert_int_equal(fetch_file_new(w->fetch, key, "etag", SIZES[i], &w->files[i]), 0);
+        assert_int_equal(fetch_file_new(w->fetch, key, "etag", SIZES[i], NULL, &w->files[i]), 0);
     }
     for (int i = 0; i < SERVERS; i++)
         assert_int_equal(pthread_create(&servers[i], NULL, server, &w->source), 0);

@@ -1,0 +1,346 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Server-side encryption: with a customer's keys (SSE-C), with keys of the service (SSE-KMS), and by the
+# bucket's own default.
+
+# obs-local over https, and two keys: "a" raw, "b" in base64.
+begin_tls() { # [ARG...] of the service
+    command -v openssl >/dev/null || skip "openssl is not installed"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=localhost" \
+        -addext "subjectAltName=DNS:localhost,DNS:bkt.localhost,IP:127.0.0.1" \
+        -keyout "$T/key.pem" -out "$T/cert.pem" 2>/dev/null || fail "openssl"
+    export OBS_CA=$T/cert.pem
+    service_start --tls "$T/cert.pem" "$T/key.pem" "$@"
+    make_keys "$T/sse"
+}
+
+make_keys() { # DIR
+    (umask 077 && mkdir -p "$1" && head -c 32 /dev/urandom >"$1/a" && head -c 32 /dev/urandom >"$T/raw_b" &&
+        base64 -w 0 "$T/raw_b" >"$1/b")
+}
+
+tls_options() {
+    local host=localhost
+    [ "$dialect" = obs ] || host=127.0.0.1
+    echo "endpoint=https://$host:$OBS_PORT,ca_file=$T/cert.pem"
+}
+
+tls_mount() { mounted_with "$(tls_options)${1:+,$1}"; }
+
+tls_remount() {
+    leave
+    tls_mount "$@"
+}
+
+# What the service has of KEY, read with the key in FILE.
+stored_with() { # KEY FILE
+    local headers
+    mapfile -t headers < <(oc key-headers "$2")
+    oc get "$1" "${headers[@]}"
+}
+
+prefix() { [ "$dialect" = obs ] && echo x-obs || echo x-amz; }
+
+# All requests of OP said VALUE in HEADER, and there was one.
+all_said() { # OP HEADER VALUE
+    local said
+    said=$(oc arrived "$1" "$(prefix)-$2" | cut -f 2 | sort -u)
+    check_eq "$2 of $1" "$said" "$3"
+}
+
+customer=server-side-encryption-customer
+
+# Files, links, renames and changes with a customer's key: every request carries it that must.
+tx_customer_key() { # s3
+    begin_tls
+    tls_mount "sse=c:a,sse_c_keys=$T/sse"
+    echo hello >"$M/small"
+    : >"$M/empty"
+    make_file "$T/big" $((part_size * 2 + 7))
+    cp "$T/big" "$M/big" || fail "cp"
+    ln -s small "$M/link"
+    mkdir "$M/d"
+    all_said UploadPart $customer-key '***'
+    all_said InitiateMultipartUpload $customer-algorithm AES256
+    all_said CompleteMultipartUpload $customer-key -
+    all_said UploadPart server-side-encryption -
+    fails "400" oc get small
+    check_eq "stored" "$(stored_with small "$T/sse/a")" hello
+
+    # Found again by its MD5, without the option; the default of new files is another key.
+    tls_remount "sse=c:b,sse_c_keys=$T/sse"
+    check "content" cmp "$T/big" "$M/big"
+    check_eq "small" "$(cat "$M/link")" hello
+    check_eq "empty" "$(stat -c %s "$M/empty")" 0
+    check_eq "range" "$(tail -c 100 "$M/big" | md5sum)" "$(tail -c 100 "$T/big" | md5sum)"
+
+    # What is changed keeps its key, what is new gets the new one.
+    mv "$M/big" "$M/d/moved" || fail "rename"
+    check "renamed" cmp "$T/big" "$M/d/moved"
+    echo more | tee -a "$T/big" >>"$M/d/moved" || fail "append"
+    printf 'MIDDLE' | tee >(dd of="$T/big" bs=1 seek=$((part_size + 10)) conv=notrunc status=none) |
+        dd of="$M/d/moved" bs=1 seek=$((part_size + 10)) conv=notrunc status=none || fail "overwrite"
+    chmod 600 "$M/d/moved" || fail "chmod"
+    touch -d @1000000000 "$M/d/moved"
+    cp "$M/d/moved" "$M/copy" || fail "cp inside"
+    truncate -s 3 "$M/small" || fail "truncate"
+    tls_remount "sse_c_keys=$T/sse"
+    check "changed" cmp "$T/big" "$M/d/moved"
+    check "copied" cmp "$T/big" "$M/copy"
+    check_eq "truncated" "$(cat "$M/small")" hel
+    check_eq "attributes" "$(stat -c '%a %Y' "$M/d/moved")" "600 1000000000"
+    check "key of a change" cmp "$T/big" <(stored_with d/moved "$T/sse/a")
+    check "key of a new file" cmp "$T/big" <(stored_with copy "$T/raw_b")
+    ! grep -rqF "$(base64 -w 0 "$T/sse/a")" "$T/mount.log" "$T/state" "$M/.obsmount/config" ||
+        fail "a key is in a log, a journal or a control file"
+}
+
+# A whole directory is renamed: each object keeps its own encryption.
+tx_rename_directory() { # s3
+    begin_tls
+    tls_mount "sse_c_keys=$T/sse"
+    mkdir "$M/d"
+    echo plain >"$M/d/plain"
+    tls_remount "sse=c:a,sse_c_keys=$T/sse"
+    echo secret >"$M/d/secret"
+    tls_remount "sse=kms:some-key,sse_c_keys=$T/sse"
+    echo managed >"$M/d/managed"
+    mv "$M/d" "$M/e" || fail "rename"
+    check_eq "plain" "$(oc get e/plain)" plain
+    check_eq "secret" "$(stored_with e/secret "$T/sse/a")" secret
+    check_eq "managed" "$(oc head e/managed | grep kms-key-id)" \
+        "x-obs-server-side-encryption-kms-key-id: some-key"
+    check_eq "all" "$(cat "$M"/e/*)" $'managed\nplain\nsecret'
+}
+
+# rsync's temporary names, and a second run that finds nothing to do.
+tx_rsync() {
+    command -v rsync >/dev/null || skip "rsync is not installed"
+    begin_tls
+    tls_mount "sse=c:a,sse_c_keys=$T/sse"
+    mkdir "$T/from"
+    make_file "$T/from/small" 1000
+    make_file "$T/from/big" $((part_size + 5))
+    check "rsync" rsync -a "$T/from/" "$M/to/"
+    check_eq "copies" "$(requests CopyObject CopyPart)" 0
+    tls_remount "sse=c:a,sse_c_keys=$T/sse"
+    check_eq "nothing to do" "$(rsync -ai "$T/from/" "$M/to/")" ""
+    check "content" diff -r "$T/from" "$M/to"
+}
+
+# Without the key the file shows and can be removed, and its content is refused.
+tx_missing_key() {
+    begin_tls
+    tls_mount "sse=c:a,sse_c_keys=$T/sse"
+    echo secret >"$M/f"
+    echo more >"$M/g"
+    tls_remount
+    check_eq "names" "$(ls "$M")" $'f\ng'
+    check_eq "size" "$(stat -c %s "$M/f")" 7
+    fails "Permission denied" cat "$M/f"
+    fails "Permission denied" chmod 600 "$M/f"
+    fails "Permission denied" mv "$M/f" "$M/h"
+    grep -q "mount with sse_c_keys" "$M/.obsmount/errors" || fail "errors does not say what is missing"
+
+    make_keys "$T/others"
+    tls_remount "sse_c_keys=$T/others"
+    fails "Permission denied" cat "$M/f"
+    grep -q "a customer's key that is not in sse_c_keys" "$M/.obsmount/errors" || fail "errors does not say why"
+    check "rm" rm "$M/g"
+    check_eq "removed" "$(oc list)" "$(oc list f)"
+
+    # nothing is remembered of it
+    leave
+    rm -rf "$T/state"
+    tls_mount "sse_c_keys=$T/others"
+    check_eq "size" "$(stat -c %s "$M/f")" 7
+    fails "Permission denied" cat "$M/f"
+    fails "Permission denied" sh -c "echo x >>'$M/f'"
+    grep -q "a customer's key that is not in sse_c_keys" "$M/.obsmount/errors" || fail "errors does not say why"
+    tls_remount "sse_c_keys=$T/sse"
+    check_eq "with the key" "$(cat "$M/f")" secret
+}
+
+refused() { # TEXT OPTIONS
+    fails "$1" run_limited 20 "$OBSMOUNT" bkt "$M" -o "$(base_options),$2"
+    ! grep -q " $M fuse" /proc/self/mounts || fail "it is mounted"
+}
+
+# What cannot work is refused when the bucket is mounted, with a sentence.
+tx_refused() {
+    service_start
+    make_keys "$T/sse"
+    mkdir "$M"
+    refused "a customer's key is never sent over http" "sse_c_keys=$T/sse"
+    refused "expected none, kms, kms:KEY_ID or c:NAME" "sse=aes"
+    refused "neither a key's id" "sse=kms:region:x"
+    refused "needs sse_c_keys" "sse=c:a"
+    local tls=endpoint=https://localhost:$OBS_PORT
+    refused "there is no key 'c'" "$tls,sse=c:c,sse_c_keys=$T/sse"
+    chmod 640 "$T/sse/a"
+    refused "may be accessed by others" "$tls,sse_c_keys=$T/sse"
+    chmod 600 "$T/sse/a"
+    chmod 770 "$T/sse"
+    refused "may be written by others" "$tls,sse_c_keys=$T/sse"
+    chmod 700 "$T/sse"
+    echo short >"$T/sse/c"
+    chmod 600 "$T/sse/c"
+    refused "holds neither a key of 32 bytes" "$tls,sse_c_keys=$T/sse"
+    refused "No such file" "$tls,sse_c_keys=$T/none"
+}
+
+# Keys of the service, over http: asked for with the object, not with its parts.
+tx_kms() { # s3
+    service_start
+    mounted_with "sse=kms"
+    echo hello >"$M/small"
+    make_file "$T/big" $((part_size * 2 + 7))
+    cp "$T/big" "$M/big" || fail "cp"
+    mkdir "$M/d"
+    local word=kms id=kms-key-id
+    [ "$dialect" = obs ] || word=aws:kms id=aws-kms-key-id
+    all_said PutObject server-side-encryption $word
+    all_said InitiateMultipartUpload server-side-encryption $word
+    all_said UploadPart server-side-encryption -
+    [ -z "$(oc arrived UploadPart content-md5 | grep -- '-$')" ] || fail "a part without Content-MD5"
+    check_eq "the default key" "$(oc head small | grep -c kms-key-id)" 1
+    oc reset
+    remount "sse=kms:region:domain:key/0001"
+    check "content" cmp "$T/big" "$M/big"
+    echo new >"$M/new"
+    all_said PutObject server-side-encryption-$id region:domain:key/0001
+
+    # Changes and renames of a mount that asks for nothing keep what is there.
+    remount
+    mv "$M/new" "$M/d/renamed" || fail "rename"
+    echo more | tee -a "$T/big" >>"$M/big" || fail "append"
+    check_eq "after the rename" "$(oc head d/renamed | grep kms-key-id)" \
+        "x-obs-server-side-encryption-kms-key-id: region:domain:key/0001"
+    check_eq "after the append" "$(oc head big | grep -c encryption:.kms)" 1
+    remount
+    check "appended" cmp "$T/big" "$M/big"
+    check_eq "renamed" "$(cat "$M/d/renamed")" new
+}
+
+# A key that the service refuses is a refusal of the close, with the reason.
+t_kms_refused() {
+    oc faults '[{"operation":"PutObject","count":-1,"status":400,"code":"KMS.NotFoundException"}]'
+    remount "sse=kms:nobody-has-it"
+    fails "Permission denied" dd if=/dev/zero of="$M/f" bs=10 count=1 status=none
+    grep -q "check it in the KMS" "$M/.obsmount/errors" || fail "errors does not say why"
+}
+
+# The bucket encrypts by itself: that shows in answers only, and ETags are no checksums.
+tx_default_encryption() { # s3
+    service_start --default-encryption kms
+    mounted_with
+    echo first >"$M/first"
+    check_eq "sent again, with its checksum" "$(oc arrived PutObject content-md5 | grep -c first)" 2
+    oc reset
+    echo small >"$M/small"
+    make_file "$T/big" $((part_size * 2 + 7))
+    cp -p "$T/big" "$M/big" || fail "cp"
+    check_eq "sent once" "$(oc arrived PutObject content-md5 | grep -c small)" 1
+    [ -z "$(oc arrived PutObject content-md5 | grep -- '-$')" ] || fail "a PUT without Content-MD5"
+    [ -z "$(oc arrived UploadPart content-md5 | grep -- '-$')" ] || fail "a part without Content-MD5"
+    mv "$M/small" "$M/renamed" || fail "rename"
+    echo more | tee -a "$T/big" >>"$M/big" || fail "append"
+    remount
+    check "content" cmp "$T/big" "$M/big"
+    check_eq "renamed" "$(cat "$M/renamed")" small
+}
+
+kill_driver() {
+    kill -9 "$driver"
+    wait_gone "$driver" 10 || fail "the driver lives on"
+    umount -l "$M"
+}
+
+# After a crash the parts that the service has are used again, under the same key.
+tx_resume() {
+    begin_tls
+    tls_mount "sse=c:a,sse_c_keys=$T/sse,parallel=2"
+    make_file "$T/f" $((part_size * 6 + 100))
+    # the writer stops after four parts; the driver dies with them stored
+    exec 7>"$M/f"
+    head -c $((part_size * 4 + 100)) "$T/f" >&7
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [ "$(oc arrived UploadPart content-md5 | wc -l)" -lt 4 ] || break
+        sleep 0.1
+    done
+    sleep 0.3
+    kill_driver
+    exec 7>&- 2>/dev/null
+    oc reset
+    tls_mount "sse_c_keys=$T/sse,sse=c:a"
+    cp "$T/f" "$M/f" || fail "cp"
+    local sent
+    sent=$(requests UploadPart)
+    [ "$sent" -le 4 ] || fail "$sent of 7 parts were sent again"
+    tls_remount "sse_c_keys=$T/sse"
+    check "content" cmp "$T/f" "$M/f"
+
+    # Under another key nothing of it could be used.
+    check_eq "no upload is left" "$(oc uploads)" ""
+}
+
+# What durability=stage has promised is stored after a crash, with the key and the attributes.
+tx_resume_sealed() {
+    begin_tls
+    tls_mount "sse=c:b,sse_c_keys=$T/sse,durability=stage"
+    make_file "$T/f" $((part_size * 3 + 100))
+    oc faults '[{"operation":"UploadPart","skip":1,"count":-1,"delay_ms":3000},
+                {"operation":"PutObject","count":-1,"stall":true}]'
+    cp "$T/f" "$M/f" || fail "cp"
+    echo small >"$M/small"
+    chmod 640 "$M/f"
+    local i
+    for ((i = 0; i < 200; i++)); do # the small one is stored, and nobody was told
+        [ "$(requests PutObject)" -lt 1 ] || break
+        sleep 0.05
+    done
+    kill_driver
+    oc faults '[]'
+    tls_mount "sse_c_keys=$T/sse"
+    for ((i = 0; i < 300; i++)); do
+        [ -n "$(oc list f)" ] && [ -n "$(oc list small)" ] && break
+        sleep 0.1
+    done
+    leave
+    check "key" cmp "$T/f" <(stored_with f "$T/raw_b")
+    check_eq "small" "$(stored_with small "$T/raw_b")" small
+    tls_mount "sse_c_keys=$T/sse"
+    check "content" cmp "$T/f" "$M/f"
+    check_eq "mode" "$(stat -c %a "$M/f")" 640
+    check_eq "nothing failed" "$(cat "$M/.obsmount/errors")" ""
+}
+
+# The answer to a single PUT was lost with the driver. Its ETag says nothing: the object is ours by its
+# content.
+tx_lost_answer() {
+    begin_tls
+    tls_mount "sse=c:b,sse_c_keys=$T/sse,durability=stage"
+    sleep 2.1 # the service's clock moves on after the last answer
+    oc faults '[{"operation":"PutObject","stall":true}]'
+    echo small >"$M/small"
+    local i
+    for ((i = 0; i < 200; i++)); do
+        [ -z "$(oc list small)" ] || break
+        sleep 0.05
+    done
+    kill_driver
+    oc faults '[]'
+    oc reset
+    tls_mount "sse_c_keys=$T/sse"
+    for ((i = 0; i < 200; i++)); do
+        [ -n "$(ls "$T"/state/*/*.journal 2>/dev/null)" ] || break
+        sleep 0.05
+    done
+    check_eq "uploads" "$(grep -c small "$M/.obsmount/uploads")" 0
+    check_eq "nothing failed" "$(cat "$M/.obsmount/errors")" ""
+    check_eq "content" "$(cat "$M/small")" small
+    check_eq "sent again" "$(requests PutObject)" 0
+}
+
+. "$(dirname "$0")/lib.sh"
