@@ -277,7 +277,7 @@ void fetch_limits_locked(struct fetch_stream *stream, struct window_limits *ret_
     }
     *ret_limits = (struct window_limits){
         .size = stream->file->size,
-        .share = c->memory_max / 4 * 3 / (f->active ? f->active : 1),
+        .share = fetch_ahead_max(f) / (f->active ? f->active : 1),
         .first = c->first_size,
         .chunk_min = CHUNK_MIN,
         .chunk_max = c->chunk_max,

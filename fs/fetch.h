@@ -18,8 +18,8 @@
  * Memory      Buffers handed out plus spare buffers never exceed memory_max. Segments that a
  *             reader in order has passed go first, then the least recently used. A read that finds
  *             no room waits, first come first served; it then holds no segment, so that two such
- *             reads cannot block each other. Reading ahead never waits and takes at most three
- *             quarters of the budget.
+ *             reads cannot block each other. Reading ahead never waits and takes at most eight
+ *             ninths of the budget.
  * Locking     One lock in struct fetch, below the filesystem's own locks and above those of net/.
  *             done() is called without it, and only by engine threads and by release and
  *             cancel of other reads. Sinks copy without it: a segment that is being

@@ -281,7 +281,7 @@ void fetch_ahead_locked(struct fetch_stream *stream, struct fetch_todo *todo)
             continue;
         }
         struct fetch_segment *s;
-        if (f->ahead_bytes + fetch_pool_capacity(n) > f->config.memory_max / 4 * 3 ||
+        if (f->ahead_bytes + fetch_pool_capacity(n) > fetch_ahead_max(f) ||
             fetch_segment_new_locked(file, off, n, true, &s) < 0)
             return;
         s->in_order = true;

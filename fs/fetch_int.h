@@ -150,6 +150,13 @@ struct fetch_todo {
     bool drain;             /* look at fetch->ready */
 };
 
+/* Bytes that may be fetched ahead, over all streams. The chunks are at most an eighth of it: with
+ * the default budget eight whole ones are under way, and a ninth is being read. */
+static inline uint64_t fetch_ahead_max(const struct fetch *f)
+{
+    return f->config.memory_max / 9 * 8;
+}
+
 /* --- fetch.c --- */
 void fetch_name_unref_locked(struct fetch_name *name);
 void fetch_file_unref_locked(struct fetch_file *file);
