@@ -9,6 +9,7 @@
 
 #include "fs/errors.h"
 #include "fs/options.h"
+#include "fs/property.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
@@ -54,8 +55,31 @@ int encrypt_first_key(const struct fs *fs)
     return md5 ? sse_keys_by_md5(fs->sse_keys, md5) : -1;
 }
 
+/* What the property says goes into the properties that are sent. */
+static int take_setting(const struct fs *fs, struct inode *inode)
+{
+    const char *value = obs_props_get(&inode->settings, OBS_PROP_RAW, ENCRYPT_PROPERTY);
+    struct sse_spec spec;
+    struct err err;
+    char path[256];
+    int rc = sse_spec_parse(value, &spec, &err);
+    if (rc == 0)
+        rc = sse_to_props(&spec, fs->sse_keys, &inode->other, &err);
+    if (rc < 0) {
+        inode_path_locked(inode, path, sizeof(path));
+        log_err(fs->log, LOG_LEVEL_WARNING, "encryption", &err, "'%s' has sse '%.80s'", path,
+                value);
+        return rc == -ENOENT ? -EACCES : rc;
+    }
+    if (spec.kind != SSE_NONE)
+        (void)property_drop(&inode->settings, OBS_PROP_RAW, ENCRYPT_PROPERTY);
+    return 0;
+}
+
 int encrypt_choose_locked(const struct fs *fs, struct inode *inode)
 {
+    if (!inode->is_dir && obs_props_get(&inode->settings, OBS_PROP_RAW, ENCRYPT_PROPERTY))
+        return take_setting(fs, inode);
     if (sse_encrypted(&inode->other) || !sse_encrypted(&fs->sse))
         return 0;
     if (inode->is_dir && sse_customer_md5(&fs->sse))

@@ -7,6 +7,9 @@
  *             inode->other holds the properties about encryption that go along when the object is
  *             written anew: those of the stored object, so that a file that is changed, renamed or
  *             truncated stays encrypted as it was; where it is not encrypted, the mount's default.
+ *             The property `sse` (fs/properties.h), the file's own or the one that it has got from
+ *             its directory, comes before both; it stands in inode->settings until then, "none"
+ *             also afterwards.
  *             A marker of a directory has no content: it gets SSE-KMS of the default (a bucket's
  *             policy may demand it), never a customer's key.
  * What is there
@@ -34,7 +37,8 @@ int encrypt_first_key(const struct fs *fs);
 struct options;
 int encrypt_check(const struct options *opt, bool tls, struct err *err);
 
-/* Decides what the content that is about to be stored is encrypted with. -ENOMEM. */
+/* Decides what the content that is about to be stored is encrypted with. -EACCES (logged): the key
+ * that its property names is not here; -ENOMEM. */
 int encrypt_choose_locked(const struct fs *fs, struct inode *inode);
 
 /* For obs_call.read_key: NULL if nothing is known of the stored object. */
@@ -44,6 +48,22 @@ void encrypt_stored_locked(const struct fs *fs, struct inode *inode, const struc
 
 /* The answer to a HEAD was that the key is missing: what the inode shows then. */
 void encrypt_set_unreadable_locked(const struct fs *fs, struct inode *inode);
+
+/* --- the property, in encrypt_change.c --- */
+
+#define ENCRYPT_PROPERTY "sse" /* its name (fs/property.h) */
+
+/* A word that property_set() has taken names a key that is here. -EACCES with a sentence, -ENOMEM. */
+int encrypt_check_value(const struct fs *fs, const char *value, struct err *err);
+
+/* What `user.obs.sse` answers, appended to `out`. -ENODATA: not encrypted, and nothing is set. */
+struct buf;
+int encrypt_get_locked(const struct fs *fs, const struct inode *inode, struct buf *out);
+
+/* Encrypts a stored file anew, by a copy onto itself on the server; value NULL: with the mount's
+ * default. Drops the lock. -EOPNOTSUPP above 5 GiB, -EACCES, the errno of the request. */
+int encrypt_change_stored_locked(struct fs *fs, struct inode *inode, const char *value,
+                                 struct intr *intr, struct err *err);
 
 /* 0, or -EACCES if the key is missing; the reason goes into the log and the list of errors under
  * `what`. */

@@ -225,7 +225,8 @@ static void final_attrs(struct fs *fs, struct staged *st, struct buf *out)
     char key[OBS_KEY_MAX + 1];
     struct obs_props props = {0};
     *out = BUF_INIT(RECORD_ATTRS_MAX);
-    if (encrypt_choose_locked(fs, st->inode) == 0 && inode_key_locked(fs, st->inode, key) == 0 &&
+    (void)encrypt_choose_locked(fs, st->inode); /* a failure is told when the file is sent */
+    if (inode_key_locked(fs, st->inode, key) == 0 &&
         inode_props_locked(fs, st->inode, key, true, &props) == 0)
         (void)note_encode_props(&props, out);
     obs_props_clear(&props);

@@ -237,6 +237,8 @@ static void change_property(fuse_req_t req, fuse_ino_t ino, const char *name, co
     struct inode *inode = op_inode(op.fs, ino);
     int rc = any_attr(&op, inode);
     if (rc == 0)
+        rc = encrypt_check_key_locked(op.fs, inode, "property");
+    if (rc == 0)
         rc = properties_change_locked(op.fs, inode, name, value, size, flags, &op.intr);
     if (rc == 0 && inode->is_dir)
         rc = finish_change(&op, inode);

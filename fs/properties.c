@@ -10,6 +10,7 @@
 #include <sys/xattr.h>
 
 #include "fs/dir.h"
+#include "fs/encrypt.h"
 #include "fs/errors.h"
 #include "fs/meta.h"
 #include "fs/mime.h"
@@ -297,9 +298,11 @@ static int change(struct fs *fs, struct inode *inode, const char *name, const ch
         return rc;
     if (!inode->parent)
         return -ESTALE;
-    return inode->state == INODE_STORED && !meta_carried_locked(inode)
-               ? property_change_stored_locked(fs, inode, name, value, intr, err)
-               : change_carried(fs, inode, name, value, err);
+    bool stored = inode->state == INODE_STORED && !meta_carried_locked(inode);
+    if (stored && p->place == PROPERTY_ENCRYPTION)
+        return encrypt_change_stored_locked(fs, inode, value, intr, err);
+    return stored ? property_change_stored_locked(fs, inode, name, value, intr, err)
+                  : change_carried(fs, inode, name, value, err);
 }
 
 /* The canonical name and value, allocated. */
@@ -326,7 +329,11 @@ int properties_change_locked(struct fs *fs, struct inode *inode, const char *nam
     char path[256];
     inode_path_locked(inode, path, sizeof(path));
     int rc = parse(name, value, n, &one, &err);
-    bool there = rc == 0 && value_of(inode, one.v[0].name);
+    bool encryption = rc == 0 && strcmp(one.v[0].name, ENCRYPT_PROPERTY) == 0;
+    bool there = rc == 0 && (value_of(inode, one.v[0].name) ||
+                             (encryption && !inode->is_dir && sse_encrypted(&inode->other)));
+    if (encryption && value)
+        rc = encrypt_check_value(fs, one.v[0].value, &err);
     if (rc == 0 && ((flags & XATTR_CREATE) && there))
         rc = -EEXIST;
     else if (rc == 0 && !there && (!value || (flags & XATTR_REPLACE)))

@@ -13,6 +13,7 @@
 #include "net/base/cleanup.h"
 #include "net/plan.h"
 #include "net/props.h"
+#include "net/sse.h"
 #include "net/url.h"
 
 enum { URL_MAX = 2048, TYPE_MAX = 255, GRANTS_MAX = 100, ID_MAX = 64, DAYS_DIGITS = 6 };
@@ -170,6 +171,12 @@ static int check_switch(const char *value, struct err *err)
     return one_of(value, words, 2) ? 0 : err_set(err, -EINVAL, "expected on or off");
 }
 
+static int check_encryption(const char *value, struct err *err)
+{
+    struct sse_spec spec;
+    return sse_spec_parse(value, &spec, err);
+}
+
 #define EVERY PROPERTY_EVERY
 #define TOLD PROPERTY_TOLD
 
@@ -189,6 +196,7 @@ static const struct property rows[] = {
      check_action},
     {"meta.", PROPERTY_METADATA, TOLD, OBS_PROP_META, "", check_metadata},
     {"header.", PROPERTY_NEW, 0, OBS_PROP_RAW, "", check_header},
+    {"sse", PROPERTY_ENCRYPTION, EVERY, OBS_PROP_RAW, NULL, check_encryption},
     {"part_size", PROPERTY_LOCAL, 0, OBS_PROP_RAW, NULL, check_part_size},
     {"dir_markers", PROPERTY_LOCAL, PROPERTY_DIR_ONLY, OBS_PROP_RAW, NULL, check_switch},
     {"etag", PROPERTY_STATE, 0, OBS_PROP_RAW, NULL, NULL},

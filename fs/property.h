@@ -33,11 +33,12 @@ enum { PROPERTY_NAME_MAX = 255, PROPERTY_VALUE_MAX = 8192 };
 
 /* How it gets to an object. */
 enum property_place {
-    PROPERTY_STATE,    /* read only: the service or this program says it */
-    PROPERTY_NEW,      /* with PUT and Initiate only */
-    PROPERTY_METADATA, /* also by PUT ?metadata */
-    PROPERTY_ACL,      /* also by PUT ?acl */
-    PROPERTY_LOCAL,    /* never: it tells this program what to do */
+    PROPERTY_STATE,      /* read only: the service or this program says it */
+    PROPERTY_NEW,        /* with PUT and Initiate only */
+    PROPERTY_METADATA,   /* also by PUT ?metadata */
+    PROPERTY_ACL,        /* also by PUT ?acl */
+    PROPERTY_LOCAL,      /* never: it tells this program what to do */
+    PROPERTY_ENCRYPTION, /* by fs/encrypt.h; also by a copy onto itself */
 };
 
 enum {

@@ -150,6 +150,7 @@ static int send_obs(struct change *c)
         return rc;
     }
     case PROPERTY_NEW:
+    case PROPERTY_ENCRYPTION:
     case PROPERTY_STATE:
         break;
     }

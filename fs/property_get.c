@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/encrypt.h"
 #include "fs/options.h"
 #include "fs/properties.h"
 #include "fs/request.h"
@@ -79,6 +80,8 @@ int properties_get_locked(struct fs *fs, struct inode *inode, const char *name, 
         return -ENODATA;
     if (p->place == PROPERTY_STATE)
         return get_state(fs, inode, name, intr, out);
+    if (p->place == PROPERTY_ENCRYPTION)
+        return encrypt_get_locked(fs, inode, out);
     const char *value = properties_value_locked(fs, inode, name);
     if (!value)
         value = natural(inode, name);

@@ -250,6 +250,62 @@ tx_default_encryption() { # s3
     check_eq "renamed" "$(cat "$M/renamed")" small
 }
 
+get_sse() { getfattr --absolute-names --only-values -n user.obs.sse "$M/$1"; }
+set_sse() { setfattr -n user.obs.sse -v "$2" "$M/$1"; }
+
+# As a property: of a directory, for new files; of a file that is being written; of a stored one.
+tx_property() { # s3
+    command -v setfattr >/dev/null || skip "setfattr is not installed"
+    begin_tls
+    tls_mount "sse_c_keys=$T/sse"
+    mkdir "$M/d"
+    check "of a directory" set_sse d c:a
+    check_eq "of a directory" "$(get_sse d)" c:a
+    mkdir "$M/d/sub"
+    echo inherited >"$M/d/sub/f"
+    check_eq "inherited" "$(get_sse d/sub/f)" c:a
+    check_eq "stored with a" "$(stored_with d/sub/f "$T/sse/a")" inherited
+    check "nearer" set_sse d/sub none
+    echo plain >"$M/d/sub/g"
+    check_eq "not encrypted" "$(oc get d/sub/g)" plain
+
+    # a file that is being written, with an upload that was begun without it
+    make_file "$T/big" $((part_size * 2 + 7))
+    exec 7>"$M/big"
+    cat "$T/big" >&7
+    check "while it is written" set_sse big c:b
+    exec 7>&-
+    check "stored with b" cmp "$T/big" <(stored_with big "$T/raw_b")
+
+    # stored: copied onto itself, open files go on
+    exec 8<"$M/big"
+    chmod 640 "$M/big"
+    check "another key" set_sse big c:a
+    check "stored with a" cmp "$T/big" <(stored_with big "$T/sse/a")
+    check "by an open file" cmp "$T/big" /dev/fd/8
+    exec 8<&-
+    check "key of the service" set_sse big kms:0001
+    check_eq "kms" "$(get_sse big)" kms:0001
+    check "removed" setfattr -x user.obs.sse "$M/big"
+    check "not encrypted" cmp "$T/big" <(oc get big)
+    fails "No such attribute" get_sse big
+    fails "Permission denied" set_sse big c:nobody
+    fails "Invalid argument" set_sse big aes
+    grep -q "there is no key 'nobody'" "$M/.obsmount/errors" || fail "errors does not say why"
+
+    # what was said stays said
+    tls_remount "sse=c:b,sse_c_keys=$T/sse"
+    check "content" cmp "$T/big" "$M/big"
+    check_eq "mode" "$(stat -c %a "$M/big")" 640
+    check_eq "directory" "$(get_sse d)" c:a
+    echo again >"$M/d/again"
+    check_eq "with the directory's" "$(stored_with d/again "$T/sse/a")" again
+    echo rewritten >"$M/d/sub/g"
+    check_eq "none stays none" "$(oc get d/sub/g)" rewritten
+    ln -s target "$M/d/link"
+    check_eq "a link" "$(stored_with d/link "$T/sse/a")" target
+}
+
 kill_driver() {
     kill -9 "$driver"
     wait_gone "$driver" 10 || fail "the driver lives on"
