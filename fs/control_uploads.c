@@ -10,6 +10,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/control_rows.h"
+#include "fs/errors.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/kept.h"
@@ -240,6 +242,47 @@ int uploads_json_locked(struct fs *fs, struct buf *out)
         return -ENOMEM;
     buf_adds(out, text);
     return buf_addc(out, '\n');
+}
+
+enum { LEFT_NAMES = 5 };
+
+struct left {
+    struct buf *out; /* the names */
+    unsigned n;
+    uint64_t bytes;
+};
+
+static int add_left(const struct view *v, void *arg)
+{
+    struct left *left = arg;
+    static const char *const waits[] = {"failed", "interrupted", NULL};
+    for (size_t i = 0; waits[i]; i++) {
+        if (strcmp(v->state, waits[i]) == 0)
+            return 0;
+    }
+    uint64_t here = v->done + v->sending;
+    if (v->total > 0 && (uint64_t)v->total > here)
+        left->bytes += (uint64_t)v->total - here;
+    if (left->n++ < LEFT_NAMES) {
+        buf_adds(left->out, left->n > 1 ? ", " : "");
+        (void)errors_quote(left->out, v->path);
+    }
+    return left->out->eno;
+}
+
+int uploads_left_locked(struct fs *fs, struct buf *out)
+{
+    CLEANUP_BUF struct buf names = BUF_INIT(out->max / 2);
+    struct left left = {.out = &names};
+    int rc = for_each(fs, add_left, &left);
+    if (rc == -EMSGSIZE)
+        rc = 0; /* long names: the number says it */
+    if (rc < 0 || left.n == 0)
+        return rc < 0 ? rc : buf_adds(out, "the last requests");
+    buf_addf(out, "%u file%s, ", left.n, left.n > 1 ? "s" : "");
+    rows_size(out, left.bytes);
+    buf_addf(out, ": %s", buf_str(&names));
+    return left.n > LEFT_NAMES ? buf_adds(out, ", ...") : out->eno;
 }
 
 static struct staged *find_staged(struct fs *fs, uint64_t id)

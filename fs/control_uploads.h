@@ -25,6 +25,9 @@
 int uploads_text_locked(struct fs *fs, struct buf *out);
 int uploads_json_locked(struct fs *fs, struct buf *out);
 
+/* What is on its way to the bucket, for people: "3 files (12 MiB): '/a', '/b'". */
+int uploads_left_locked(struct fs *fs, struct buf *out);
+
 /* -ENOENT: no such id; -EINVAL: it is in no state for that. `publish` and `retry` return as soon
  * as it is under way. */
 int uploads_pause_locked(struct fs *fs, uint64_t id, struct err *err);

@@ -10,6 +10,7 @@
 #include "checkpoint/store.h"
 #include "fs/changes.h"
 #include "fs/control.h"
+#include "fs/control_uploads.h"
 #include "fs/encrypt.h"
 #include "fs/errors.h"
 #include "fs/fetch.h"
@@ -33,6 +34,7 @@
 #include "fs/tempname.h"
 #include "fs/timer.h"
 #include "fs/worker.h"
+#include "net/base/cleanup.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 #include "net/cloud.h"
@@ -46,7 +48,7 @@ enum { PROBE_MS = 5000 };
 enum { ABORT_MS = 3000 };
 
 /* While draining, how often it is looked for something to send. */
-enum { DRAIN_LOOK_MS = 500 };
+enum { DRAIN_LOOK_MS = 500, LEFT_TEXT_MAX = 4096 };
 
 /* DLI and ModelArts: what is missing for them shows when they are used. */
 static int make_cloud(struct fs *fs, struct err *err)
@@ -302,9 +304,19 @@ static void let_go(struct fs *fs, int rc)
     }
 }
 
+static void tell_left(struct fs *fs, fs_left_fn *left, void *arg)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(LEFT_TEXT_MAX);
+    int rc = uploads_left_locked(fs, &text);
+    fs_unlock(fs);
+    if (rc == 0)
+        left(arg, buf_str(&text));
+    fs_lock(fs);
+}
+
 /* Sends all that is left and waits for it. The timers have ended: what becomes due meanwhile is
  * looked for again and again. */
-static int drain(struct fs *fs, int64_t limit_ms)
+static int drain(struct fs *fs, int64_t limit_ms, fs_left_fn *left, void *arg)
 {
     int64_t end_ms = limit_ms < 0 ? INT64_MAX : clock_ms() + limit_ms;
     send_rest(fs, true);
@@ -312,6 +324,8 @@ static int drain(struct fs *fs, int64_t limit_ms)
         int64_t left_ms = end_ms - clock_ms();
         if (left_ms <= 0)
             return -ETIMEDOUT;
+        if (left)
+            tell_left(fs, left, arg);
         (void)fs_wait_locked(fs, &fs->idle, NULL,
                              left_ms < DRAIN_LOOK_MS ? left_ms : DRAIN_LOOK_MS);
         send_rest(fs, false);
@@ -319,12 +333,12 @@ static int drain(struct fs *fs, int64_t limit_ms)
     return 0;
 }
 
-void fs_stop(struct fs *fs, int64_t limit_ms)
+void fs_stop(struct fs *fs, int64_t limit_ms, fs_left_fn *left, void *arg)
 {
     timer_stop(fs);
     fs_lock(fs);
     fs->stopping = true;
-    let_go(fs, drain(fs, limit_ms));
+    let_go(fs, drain(fs, limit_ms, left, arg));
     changes_keep_locked(fs);
     file_forget_all_locked(fs);
     fs_unlock(fs);

@@ -10,12 +10,18 @@
 
 #include "net/base/cleanup.h"
 
-enum { LONG_HELP = 256, LONG_VERSION, LONG_CHECK };
+enum { LONG_HELP = 256, LONG_VERSION, LONG_CHECK, LONG_UPLOADS, LONG_WATCH, LONG_DRAIN };
 
 static const struct option long_options[] = {
-    {"help", no_argument, NULL, LONG_HELP},   {"version", no_argument, NULL, LONG_VERSION},
-    {"check", no_argument, NULL, LONG_CHECK}, {"options", required_argument, NULL, 'o'},
-    {"foreground", no_argument, NULL, 'F'},   {NULL, 0, NULL, 0},
+    {"help", no_argument, NULL, LONG_HELP},
+    {"version", no_argument, NULL, LONG_VERSION},
+    {"check", no_argument, NULL, LONG_CHECK},
+    {"options", required_argument, NULL, 'o'},
+    {"foreground", no_argument, NULL, 'F'},
+    {"uploads", no_argument, NULL, LONG_UPLOADS},
+    {"watch", no_argument, NULL, LONG_WATCH},
+    {"drain", no_argument, NULL, LONG_DRAIN},
+    {NULL, 0, NULL, 0},
 };
 
 /* Short options by role. In a helper's set, -n, -t and others are accepted and mean nothing here.
@@ -78,6 +84,15 @@ static int take_own(struct command *cmd, struct seen *seen, int c, struct err *e
         return 0;
     case LONG_CHECK:
         cmd->action = COMMAND_CHECK;
+        return 0;
+    case LONG_UPLOADS:
+        cmd->action = COMMAND_UPLOADS;
+        return 0;
+    case LONG_DRAIN:
+        cmd->action = COMMAND_DRAIN;
+        return 0;
+    case LONG_WATCH:
+        cmd->watch = true;
         return 0;
     default:
         return take_common(cmd, seen, c, err);
@@ -180,10 +195,19 @@ static int set_mountpoint(struct command *cmd, const char *dir, struct err *err)
     return 0;
 }
 
+/* About a mount that is there. */
+static bool takes_target(const struct command *cmd)
+{
+    return cmd->action == COMMAND_UMOUNT || cmd->action == COMMAND_UPLOADS ||
+           cmd->action == COMMAND_DRAIN;
+}
+
 static int read_positionals(int argc, char **argv, struct command *cmd, struct err *err)
 {
     int n = argc - optind;
-    if (cmd->action == COMMAND_UMOUNT) {
+    if (cmd->watch && cmd->action != COMMAND_UPLOADS)
+        return usage(cmd, err, "--watch belongs to --uploads");
+    if (takes_target(cmd)) {
         if (n != 1)
             return usage(cmd, err, "expected one mount point");
         cmd->target = argv[optind];
@@ -227,7 +251,7 @@ int command_parse(int argc, char **argv, struct command *cmd, struct err *err)
     if (rc < 0 || cmd->action == COMMAND_HELP || cmd->action == COMMAND_VERSION)
         goto out;
     rc = read_positionals(argc, argv, cmd, err);
-    if (rc < 0 || cmd->action == COMMAND_UMOUNT)
+    if (rc < 0 || takes_target(cmd))
         goto out;
     rc = parse_words(cmd, &seen, err);
     if (rc == 0)
@@ -247,6 +271,8 @@ int command_help(struct buf *out)
     (void)buf_adds(
         out, "usage: obsmount BUCKET[:/PREFIX] DIR [-o OPTION[=VALUE],...] [-f] [-d]\n"
              "       obsmount --check BUCKET[:/PREFIX] [-o OPTION[=VALUE],...]\n"
+             "       obsmount --uploads [--watch] DIR|BUCKET\n"
+             "       obsmount --drain DIR|BUCKET\n"
              "\n"
              "Mounts a bucket of an object storage service as a directory.\n"
              "\n"
@@ -254,6 +280,9 @@ int command_help(struct buf *out)
              "  -f, --foreground       stay in the foreground and log to stderr\n"
              "  -d                     the same, with log_level=debug\n"
              "  --check                try address, clock, keys, bucket and rights one by one\n"
+             "  --uploads              show what a mount is storing, and how far it is\n"
+             "  --watch                with --uploads: until nothing is left\n"
+             "  --drain                wait until a mount has stored everything\n"
              "  -h, --help             this text\n"
              "  -V, --version          the version\n"
              "\n"

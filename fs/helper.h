@@ -23,6 +23,8 @@ enum command_action {
     COMMAND_MOUNT,   /* opt is complete */
     COMMAND_CHECK,   /* opt is complete but for the mount point */
     COMMAND_UMOUNT,  /* target */
+    COMMAND_UPLOADS, /* target, watch */
+    COMMAND_DRAIN,   /* target */
     COMMAND_HELP,    /* nothing else is set */
     COMMAND_VERSION, /* nothing else is set */
 };
@@ -35,7 +37,8 @@ struct command {
     bool verbose;
     bool lazy, force;   /* umount */
     const char *ns;     /* the mount namespace to work in, a path; NULL: ours */
-    const char *target; /* umount: mount point or source, as given */
+    bool watch;         /* uploads: until nothing is left */
+    const char *target; /* umount, uploads, drain: mount point or source, as given */
     struct options opt;
 };
 

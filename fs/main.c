@@ -26,6 +26,7 @@
 #include "fs/runtime.h"
 #include "fs/signals.h"
 #include "fs/umount.h"
+#include "fs/watch.h"
 #include "net/base/buf.h"
 #include "net/base/cleanup.h"
 #include "net/base/log.h"
@@ -91,7 +92,7 @@ static int mount_session(struct server *s, struct err *err)
                        s->opt->mountpoint, errno ? err_text(errno) : "see above");
     s->mounted = true;
 
-    rc = runtime_write(s->opt->mountpoint, &s->runtime_path);
+    rc = runtime_write(s->opt->mountpoint, s->opt->control_dir, &s->runtime_path);
     if (rc < 0)
         log_info(s->log, "main", "umount will not wait for this driver: %s", err_text(rc));
     signals_attach(s->signals, s->se, s->runtime_path);
@@ -137,12 +138,18 @@ static int loop(struct server *s)
     return rc;
 }
 
+static void tell_left(void *arg, const char *text)
+{
+    runtime_left_write(arg, text);
+}
+
 /* Leaves in the reverse order of start(). A mount that was unmounted stores all that it still has;
  * a driver that was told to go has drain_timeout for it. */
 static void finish(struct server *s)
 {
     if (s->fs)
-        fs_stop(s->fs, signals_leaving(s->signals) ? s->opt->drain_timeout : -1);
+        fs_stop(s->fs, signals_leaving(s->signals) ? s->opt->drain_timeout : -1, tell_left,
+                s->runtime_path);
     if (s->signals)
         signals_attach(s->signals, NULL, NULL);
     if (s->mounted)
@@ -150,6 +157,7 @@ static void finish(struct server *s)
     fs_free(s->fs);
     if (s->se)
         fuse_session_destroy(s->se);
+    runtime_left_write(s->runtime_path, NULL);
     runtime_remove(s->runtime_path);
     free(s->runtime_path);
     signals_stop(s->signals);
@@ -269,10 +277,13 @@ static int run_check(struct command *cmd)
     return code;
 }
 
-static int run_umount(const struct command *cmd)
+/* About a mount that is there. */
+static int run_target(const struct command *cmd)
 {
     struct err err = {0};
-    int code = umount_run(cmd, &err);
+    int code = cmd->action == COMMAND_UMOUNT    ? umount_run(cmd, &err)
+               : cmd->action == COMMAND_UPLOADS ? watch_uploads(cmd, &err)
+                                                : watch_drain(cmd, &err);
     return code == COMMAND_OK ? code : fail(cmd, code, &err);
 }
 
@@ -307,8 +318,9 @@ int main(int argc, char **argv)
         code = show_help();
     else if (cmd.action == COMMAND_VERSION)
         printf("obsmount %s (libfuse %s)\n", OBSM_VERSION, fuse_pkgversion());
-    else if (cmd.action == COMMAND_UMOUNT)
-        code = run_umount(&cmd);
+    else if (cmd.action == COMMAND_UMOUNT || cmd.action == COMMAND_UPLOADS ||
+             cmd.action == COMMAND_DRAIN)
+        code = run_target(&cmd);
     else if (cmd.action == COMMAND_CHECK)
         code = run_check(&cmd);
     else

@@ -133,6 +133,55 @@ int mounts_find(const char *where, bool by_source, struct mount_entry *ret)
     return rc < 0 ? rc : mounts_find_in(buf_str(&text), where, by_source, ret);
 }
 
+/* "BUCKET" or "BUCKET:PREFIX" */
+static bool is_of_bucket(const struct mount_entry *entry, const char *bucket)
+{
+    size_t n = strlen(bucket);
+    return mount_entry_is_ours(entry) && strncmp(entry->source, bucket, n) == 0 &&
+           (entry->source[n] == '\0' || entry->source[n] == ':');
+}
+
+/* A mount that is shown at several places, or under another one, is one mount. */
+static bool is_reachable(const char *text, const struct mount_entry *entry)
+{
+    struct mount_entry top = {0};
+    bool same = mounts_find_in(text, entry->mountpoint, false, &top) == 0 &&
+                top.major == entry->major && top.minor == entry->minor;
+    mount_entry_done(&top);
+    return same;
+}
+
+int mounts_of_bucket_in(const char *text, const char *bucket, struct mount_entry *ret,
+                        struct buf *names)
+{
+    int found = 0, rc = 0;
+    for (const char *p = text; *p && rc >= 0;) {
+        size_t n = strcspn(p, "\n");
+        CLEANUP_FREE char *line = strndup(p, n);
+        struct mount_entry entry = {0};
+        p += n + (p[n] == '\n');
+        if (!line)
+            return -ENOMEM;
+        if (parse_line(line, &entry) < 0 || !is_of_bucket(&entry, bucket) ||
+            !is_reachable(text, &entry) ||
+            (found && entry.major == ret->major && entry.minor == ret->minor))
+            continue;
+        rc = buf_addf(names, "%s'%s'", found ? ", " : "", entry.mountpoint);
+        if (rc == 0 && found++ == 0)
+            rc = copy_entry(&entry, ret);
+    }
+    if (rc < 0)
+        mount_entry_done(ret);
+    return rc < 0 ? rc : found;
+}
+
+int mounts_of_bucket(const char *bucket, struct mount_entry *ret, struct buf *names)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(MOUNTINFO_MAX);
+    int rc = read_file("/proc/self/mountinfo", &text);
+    return rc < 0 ? rc : mounts_of_bucket_in(buf_str(&text), bucket, ret, names);
+}
+
 /* What stands at `path` in the list of mounts, if it is ours; asks the list only, since a mount
  * whose driver hangs would hang us as well. */
 static int refuse_mounted(const char *path, struct err *err)
@@ -225,7 +274,8 @@ static int entry_path(const struct mount_entry *entry, uint32_t uid, char *out, 
     return len > 0 && (size_t)len < n - used ? 0 : -ENAMETOOLONG;
 }
 
-static int write_entry(const char *path, const char *mountpoint)
+/* Replaces the file as a whole. */
+static int write_text(const char *path, const char *text)
 {
     char tmp[PATH_MAX];
     if (snprintf(tmp, sizeof(tmp), "%s.new", path) >= (int)sizeof(tmp))
@@ -234,9 +284,7 @@ static int write_entry(const char *path, const char *mountpoint)
     CLEANUP_CLOSE int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    if (dprintf(fd, "%d %" PRIu64 "\n%s\n", (int)getpid(), process_start(getpid()), mountpoint) <
-            0 ||
-        rename(tmp, path) < 0) {
+    if (dprintf(fd, "%s", text) < 0 || rename(tmp, path) < 0) {
         int saved = errno;
         (void)unlink(tmp);
         return -saved;
@@ -244,7 +292,15 @@ static int write_entry(const char *path, const char *mountpoint)
     return 0;
 }
 
-int runtime_write(const char *mountpoint, char **ret_path)
+static int write_entry(const char *path, const char *mountpoint, const char *control_dir)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(2 * PATH_MAX);
+    int rc = buf_addf(&text, "%d %" PRIu64 "\n%s\n%s\n", (int)getpid(), process_start(getpid()),
+                      mountpoint, control_dir);
+    return rc < 0 ? rc : write_text(path, buf_str(&text));
+}
+
+int runtime_write(const char *mountpoint, const char *control_dir, char **ret_path)
 {
     struct mount_entry entry = {0};
     char path[PATH_MAX];
@@ -258,7 +314,7 @@ int runtime_write(const char *mountpoint, char **ret_path)
     if (rc == 0)
         rc = entry_path(&entry, geteuid(), path, sizeof(path));
     if (rc == 0)
-        rc = write_entry(path, mountpoint);
+        rc = write_entry(path, mountpoint, control_dir);
     mount_entry_done(&entry);
     if (rc < 0)
         return rc;
@@ -275,20 +331,28 @@ void runtime_remove(const char *path)
         (void)unlink(path);
 }
 
-int runtime_driver(const struct mount_entry *entry, pid_t *ret_pid)
+/* Reads a file of the user who mounted. */
+static int read_trusted(const char *path, uint32_t uid, struct buf *text)
+{
+    struct stat st;
+    if (lstat(path, &st) < 0)
+        return -errno;
+    if (st.st_uid != uid || !S_ISREG(st.st_mode))
+        return -EPERM;
+    return read_file(path, text);
+}
+
+static int read_entry(const struct mount_entry *entry, struct buf *text)
 {
     char path[PATH_MAX];
     int rc = entry_path(entry, entry->user_id, path, sizeof(path));
-    if (rc < 0)
-        return rc;
+    return rc < 0 ? rc : read_trusted(path, entry->user_id, text);
+}
 
-    struct stat st;
-    CLEANUP_BUF struct buf text = BUF_INIT(PATH_MAX + 64);
-    if (lstat(path, &st) < 0)
-        return -errno;
-    if (st.st_uid != entry->user_id || !S_ISREG(st.st_mode))
-        return -EPERM;
-    rc = read_file(path, &text);
+int runtime_driver(const struct mount_entry *entry, pid_t *ret_pid)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(2 * PATH_MAX);
+    int rc = read_entry(entry, &text);
     if (rc < 0)
         return rc;
 
@@ -300,4 +364,47 @@ int runtime_driver(const struct mount_entry *entry, pid_t *ret_pid)
         return -ESRCH;
     *ret_pid = pid;
     return 0;
+}
+
+int runtime_control_dir(const struct mount_entry *entry, struct buf *out)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(2 * PATH_MAX);
+    int rc = read_entry(entry, &text);
+    if (rc < 0)
+        return rc;
+    const char *line = buf_str(&text);
+    for (int i = 0; i < 2 && line; i++) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
+    }
+    size_t n = line ? strcspn(line, "\n") : 0;
+    if (n == 0 || n > NAME_MAX || memchr(line, '/', n))
+        return -EINVAL;
+    return buf_add(out, line, n);
+}
+
+static int left_path(const char *dir, size_t n, pid_t pid, char *out, size_t size)
+{
+    int len = snprintf(out, size, "%.*s/%d.left", (int)n, dir, (int)pid);
+    return len > 0 && (size_t)len < size ? 0 : -ENAMETOOLONG;
+}
+
+void runtime_left_write(const char *path, const char *text)
+{
+    char left[PATH_MAX];
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    if (!slash || left_path(path, (size_t)(slash - path), getpid(), left, sizeof(left)) < 0)
+        return;
+    if (text)
+        (void)write_text(left, text);
+    else
+        (void)unlink(left);
+}
+
+void runtime_left_read(const struct mount_entry *entry, pid_t pid, struct buf *out)
+{
+    char dir[PATH_MAX], left[PATH_MAX];
+    if (runtime_dir(entry->user_id, dir, sizeof(dir)) == 0 &&
+        left_path(dir, strlen(dir), pid, left, sizeof(left)) == 0)
+        (void)read_trusted(left, entry->user_id, out);
 }

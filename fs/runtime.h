@@ -3,13 +3,16 @@
  *
  * Role        Reads the kernel's list of mounts, and keeps one small file for each mount of ours,
  *             so that the umount helper finds the process to wait for.
- * On disk     RUNTIME/MAJOR:MINOR, mode 0600, two lines: "PID STARTTIME" (field 22 of
- *             /proc/PID/stat, which tells a process from a later one of the same number) and the
- *             mount point. RUNTIME is /run/obsmount for root, else $XDG_RUNTIME_DIR/obsmount, else
- *             /run/user/UID/obsmount. A kernel device number is in use as long as the mount lives,
- *             so no two living mounts share a file; a stale file is recognised by its process.
+ * On disk     RUNTIME/MAJOR:MINOR, mode 0600, three lines: "PID STARTTIME" (field 22 of
+ *             /proc/PID/stat, which tells a process from a later one of the same number), the mount
+ *             point, and the name of its control directory. RUNTIME is /run/obsmount for root, else
+ *             $XDG_RUNTIME_DIR/obsmount, else /run/user/UID/obsmount. A kernel device number is in
+ *             use as long as the mount lives, so no two living mounts share a file; a stale file is
+ *             recognised by its process.
+ *             RUNTIME/PID.left, mode 0600: what a driver whose mount has gone still has to store,
+ *             one line for people.
  * Trust       A file is believed only if it belongs to the user who mounted. It leads to nothing
- *             but waiting for a process.
+ *             but waiting for a process, a line that is shown, and a name below the mount.
  * Errors      -errno. A mount works without its file (the helper then does not wait), so writing
  *             one is best effort.
  */
@@ -44,6 +47,14 @@ int mounts_find_in(const char *text, const char *where, bool by_source, struct m
 /* The same with the present mounts of this process. */
 int mounts_find(const char *where, bool by_source, struct mount_entry *ret);
 
+/* The mounts of ours whose source is `bucket` or a prefix in it, each once: how many, and the first
+ * of them in *ret; their mount points in quotes are appended to `names`. Pure. -ENOMEM. */
+int mounts_of_bucket_in(const char *text, const char *bucket, struct mount_entry *ret,
+                        struct buf *names);
+
+/* The same with the present mounts of this process. */
+int mounts_of_bucket(const char *bucket, struct mount_entry *ret, struct buf *names);
+
 /* Checks that `path` can be mounted on: it is there, is a directory, carries no mount of ours.
  * Does not touch a mount that hangs. Replaces *path by its canonical form. /dev/fd/N (a descriptor
  * of /dev/fuse that mount.fuse has opened) is taken as it is. */
@@ -54,12 +65,21 @@ uint64_t process_start(pid_t pid);
 
 /* Writes the file for the mount at `mountpoint`, served by this process. *ret_path (caller frees)
  * is its path for runtime_remove(). */
-int runtime_write(const char *mountpoint, char **ret_path);
+int runtime_write(const char *mountpoint, const char *control_dir, char **ret_path);
 /* Only what this process wrote: once its mount has gone, the kernel may have given the number that
  * the file is named by to the mount of another driver. NULL is allowed. */
 void runtime_remove(const char *path);
 
 /* The process that serves the mount. -ESRCH if it is gone, -ENOENT if no file tells. */
 int runtime_driver(const struct mount_entry *entry, pid_t *ret_pid);
+
+/* The name of the mount's control directory, "none" if it has none; appended. -errno as above. */
+int runtime_control_dir(const struct mount_entry *entry, struct buf *out);
+
+/* What this process still has to store, one line, beside the file `path` of runtime_write(); NULL:
+ * there is nothing more to say. Best effort. */
+void runtime_left_write(const char *path, const char *text);
+/* What the driver `pid` of that mount has written there; appends nothing if it has not. */
+void runtime_left_read(const struct mount_entry *entry, pid_t pid, struct buf *out);
 
 #endif

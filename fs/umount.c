@@ -17,7 +17,7 @@
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
 
-enum { FIRST_WORD_MS = 2000, NEXT_WORD_MS = 15000 };
+enum { FIRST_WORD_MS = 2000, NEXT_WORD_MS = 15000, LEFT_MAX = 8192 };
 
 /* fusermount3 is set-uid root: the way for everybody else. It says itself why it fails. */
 static int run_fusermount(const char *mountpoint, bool lazy)
@@ -80,7 +80,8 @@ static int open_driver(const struct mount_entry *entry, pid_t *ret_pid)
 }
 
 /* Until the process behind `pidfd` has ended; there is no limit, since data may be at stake. */
-static void wait_for_driver(const struct command *cmd, const char *where, int pidfd, pid_t pid)
+static void wait_for_driver(const struct command *cmd, const struct mount_entry *entry, int pidfd,
+                            pid_t pid)
 {
     struct pollfd p = {.fd = pidfd, .events = POLLIN};
     int64_t start = clock_ms();
@@ -91,10 +92,13 @@ static void wait_for_driver(const struct command *cmd, const char *where, int pi
             return;
         if (n < 0)
             continue;
+        CLEANUP_BUF struct buf left = BUF_INIT(LEFT_MAX);
+        runtime_left_read(entry, pid, &left);
         fprintf(stderr,
-                "%s: '%s' is unmounted; waiting for its driver (process %d) to store what was "
-                "written last (%lld s)\n",
-                cmd->program, where, (int)pid, (long long)(clock_ms() - start) / 1000);
+                "%s: '%s' is unmounted; waiting for its driver (process %d) to store %s (%lld s)\n",
+                cmd->program, entry->mountpoint, (int)pid,
+                left.n ? buf_str(&left) : "what was written last",
+                (long long)(clock_ms() - start) / 1000);
         limit = NEXT_WORD_MS;
     }
 }
@@ -119,7 +123,7 @@ int umount_run(const struct command *cmd, struct err *err)
     else if (rc < 0)
         err_set(err, rc, "'%s' cannot be unmounted: %s", entry.mountpoint, err_text(rc));
     else if (pidfd >= 0 && !cmd->lazy && !cmd->force)
-        wait_for_driver(cmd, entry.mountpoint, pidfd, pid);
+        wait_for_driver(cmd, &entry, pidfd, pid);
     mount_entry_done(&entry);
     return rc < 0 ? COMMAND_FAILED : COMMAND_OK;
 }

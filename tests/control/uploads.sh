@@ -292,9 +292,15 @@ t_drain_can_be_interrupted() {
     wait_field /f state uploading
     python3 -c 'import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-os.write(os.open(sys.argv[1], os.O_WRONLY), b"drain\n")' "$M/$C/ctl" &
-    local drain=$!
-    sleep 0.5
+f = os.open(sys.argv[1], os.O_WRONLY)
+open(sys.argv[2], "w").close()
+os.write(f, b"drain\n")' "$M/$C/ctl" "$T/ready" &
+    local drain=$! i
+    for ((i = 0; i < 400; i++)); do
+        [ ! -e "$T/ready" ] || break
+        sleep 0.05
+    done
+    sleep 0.2
     kill -INT "$drain"
     wait_gone "$drain" 5 || fail "drain does not end"
     oc faults '[]'

@@ -14,6 +14,7 @@
 
 #include "fs/helper.h"
 #include "fs/runtime.h"
+#include "net/base/cleanup.h"
 
 enum { ARGS_MAX = 24 };
 
@@ -203,6 +204,54 @@ static void test_mount_list(void **state)
     assert_int_equal(mounts_find_in("", "/", false, &e), -ENOENT);
 }
 
+static void bucket_is(const char *bucket, int n, const char *names, const char *first)
+{
+    struct mount_entry e = {0};
+    CLEANUP_BUF struct buf out = BUF_INIT(400);
+    assert_int_equal(mounts_of_bucket_in(mountinfo, bucket, &e, &out), n);
+    assert_string_equal(buf_str(&out), names);
+    if (n)
+        assert_string_equal(e.mountpoint, first);
+    mount_entry_done(&e);
+}
+
+static void test_mounts_of_a_bucket(void **state)
+{
+    bucket_is("data", 3, "'/mnt/a b', '/mnt/c', '/mnt/d'", "/mnt/a b");
+    bucket_is("dat", 0, "", NULL);
+    bucket_is("host", 0, "", NULL);
+    bucket_is("", 0, "", NULL);
+
+    static const char covered[] = "32 21 0:41 / /m rw - fuse.obsmount b:/x rw,user_id=0\n"
+                                  "34 21 0:41 / /n rw - fuse.obsmount b:/x rw,user_id=0\n"
+                                  "33 21 0:42 / /m rw - fuse.obsmount b rw,user_id=0\n";
+    struct mount_entry e = {0};
+    CLEANUP_BUF struct buf out = BUF_INIT(400);
+    assert_int_equal(mounts_of_bucket_in(covered, "b", &e, &out), 2);
+    assert_string_equal(buf_str(&out), "'/n', '/m'");
+    mount_entry_done(&e);
+    CLEANUP_BUF struct buf small = BUF_INIT(12);
+    assert_int_equal(mounts_of_bucket_in(mountinfo, "data", &e, &small), -EMSGSIZE);
+}
+
+static void test_commands_about_a_mount(void **state)
+{
+    struct command cmd;
+    char storage[512];
+    accept(&cmd, storage, sizeof(storage), "obsmount|--uploads|--watch|/mnt");
+    assert_int_equal(cmd.action, COMMAND_UPLOADS);
+    assert_true(cmd.watch);
+    assert_string_equal(cmd.target, "/mnt");
+    command_done(&cmd);
+    accept(&cmd, storage, sizeof(storage), "obsmount|bucket|--drain");
+    assert_int_equal(cmd.action, COMMAND_DRAIN);
+    assert_string_equal(cmd.target, "bucket");
+    command_done(&cmd);
+    refuse("obsmount|--drain|--watch|/mnt", "belongs to --uploads");
+    refuse("obsmount|--uploads", "expected one mount point");
+    refuse("obsmount|--drain|/a|/b", "expected one mount point");
+}
+
 static void test_mountpoint(void **state)
 {
     struct err err = {0};
@@ -237,10 +286,15 @@ static void test_process_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),         cmocka_unit_test(test_plain_flags),
-        cmocka_unit_test(test_mount_helper),  cmocka_unit_test(test_umount_helper),
-        cmocka_unit_test(test_mount_list),    cmocka_unit_test(test_mountpoint),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_plain_flags),
+        cmocka_unit_test(test_mount_helper),
+        cmocka_unit_test(test_umount_helper),
+        cmocka_unit_test(test_mount_list),
+        cmocka_unit_test(test_mountpoint),
         cmocka_unit_test(test_process_start),
+        cmocka_unit_test(test_mounts_of_a_bucket),
+        cmocka_unit_test(test_commands_about_a_mount),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
