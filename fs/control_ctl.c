@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "checkpoint/index.h"
 #include "fs/control.h"
 #include "fs/control_path.h"
 #include "fs/control_uploads.h"
@@ -52,6 +54,21 @@ static void tell_kernel(struct fs *fs, struct stale_list *list)
     fs_lock(fs);
 }
 
+/* What is remembered across mounts, of a path and of everything below it ("": of all). Without the
+ * lock, since it goes to the disk; before the rest, or it would be read in again. */
+static void forget_index(struct fs *fs, const char *path)
+{
+    char key[2 * (OBS_KEY_MAX + 1) + 1];
+    (void)snprintf(key, sizeof(key), "%s%s%s", fs->prefix, path, *path ? "/" : "");
+    fs_unlock(fs);
+    index_drop(fs->index, key);
+    if (*path) {
+        key[strlen(key) - 1] = '\0';
+        index_forget(fs->index, key);
+    }
+    fs_lock(fs);
+}
+
 /* Only names that are known can be known wrongly: nothing is asked here. */
 static int run_refresh(struct fs *fs, const char *argument, struct intr *intr, struct err *err)
 {
@@ -60,6 +77,7 @@ static int run_refresh(struct fs *fs, const char *argument, struct intr *intr, s
     int rc = control_path_clean(fs, argument, path, err);
     if (rc < 0)
         return rc;
+    forget_index(fs, path);
     struct inode *at = fs->root, *dir = NULL;
     const char *name = "";
     char *rest = path;
@@ -85,6 +103,7 @@ static int run_refresh(struct fs *fs, const char *argument, struct intr *intr, s
 static int run_drop_caches(struct fs *fs, const char *argument, struct intr *intr, struct err *err)
 {
     struct stale_list list = {0};
+    forget_index(fs, "");
     dir_refresh_locked(fs, fs->root);
     forget_below(fs, fs->root, true, &list);
     tell_kernel(fs, &list);

@@ -55,6 +55,14 @@ static void waiting_done(struct fs *fs, struct waiting *w)
     free(w->open);
 }
 
+static void add_open(struct waiting *w, const struct inode *inode)
+{
+    char path[256];
+    inode_path_locked(inode, path, sizeof(path));
+    w->open[w->n_open] = strdup(path);
+    w->n_open += w->open[w->n_open] != NULL;
+}
+
 static int collect(struct fs *fs, const struct inode *below, struct waiting *w)
 {
     size_t max = 0;
@@ -68,12 +76,9 @@ static int collect(struct fs *fs, const struct inode *below, struct waiting *w)
         struct inode *inode = st->inode;
         if (st->state == STAGED_DEAD || !inode->parent || !inode_below_locked(inode, below))
             continue;
-        if (inode->nwriters) {
-            char path[256];
-            inode_path_locked(inode, path, sizeof(path));
-            w->open[w->n_open] = strdup(path);
-            w->n_open += w->open[w->n_open] != NULL;
-        } else if (staged_dirty(st)) {
+        if (control_is_open_locked(fs, inode)) {
+            add_open(w, inode);
+        } else if (inode->nwriters || staged_dirty(st)) {
             inode_pin_locked(inode);
             w->files[w->n++] = inode;
         }
@@ -119,6 +124,8 @@ static int barrier(struct fs *fs, const struct control_target *target, const str
         rc = err_set(err, -EBUSY, "'%.200s' is open for writing", w->open[0]);
     for (size_t i = 0; rc == 0 && i < w->n; i++) {
         rc = control_barrier_locked(fs, w->files[i], intr, err);
+        if (rc == -EBUSY)
+            add_open(w, w->files[i]);
         if ((rc == -EBUSY && !c->path) || rc == -ENOENT)
             rc = 0; /* written again, or removed, after the command */
     }

@@ -6,12 +6,17 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "fs/dir.h"
 #include "fs/file.h"
 #include "fs/meta.h"
 #include "fs/options.h"
 #include "fs/staged.h"
+#include "net/base/clock.h"
+
+/* From the flush to the release of a close(); the kernel sends the second by itself, soon. */
+enum { RELEASE_MS = 1000 };
 
 /* The rest of an absolute path behind the mount point, NULL if it is not inside. */
 static const char *inside(const struct fs *fs, const char *text)
@@ -87,11 +92,53 @@ static int not_stored(struct err *err, const char *path, const struct err *why, 
                    why->eno && why->msg[0] ? why->msg : err_text(rc));
 }
 
+/* When the last writer that has flushed did so; -1: one of them has written since, or never flushed. */
+static int64_t flushed_ms(const struct fs *fs, const struct inode *inode)
+{
+    int64_t last = 0;
+    const struct handle *h;
+    DL_FOREACH (fs->handles, h) {
+        if (h->inode != inode || !h->writable)
+            continue;
+        if (h->wrote || !h->flushed_ms)
+            return -1;
+        if (h->flushed_ms > last)
+            last = h->flushed_ms;
+    }
+    return last;
+}
+
+bool control_is_open_locked(const struct fs *fs, const struct inode *inode)
+{
+    if (!inode->nwriters)
+        return false;
+    int64_t flushed = flushed_ms(fs, inode);
+    bool dirty = inode->staged && staged_dirty(inode->staged);
+    return flushed < 0 || (!dirty && clock_ms() > flushed + RELEASE_MS);
+}
+
+/* A flush that may have been the last close: the release follows, or somebody has it open still. */
+static int wait_for_release(struct fs *fs, struct inode *inode, int64_t stored_ms,
+                            struct intr *intr)
+{
+    while (inode->nwriters) {
+        int64_t flushed = flushed_ms(fs, inode);
+        int64_t end_ms = (flushed > stored_ms ? flushed : stored_ms) + RELEASE_MS;
+        int64_t left_ms = end_ms - clock_ms();
+        if (flushed < 0 || left_ms <= 0)
+            return -EBUSY;
+        if (fs_wait_locked(fs, &fs->closed, intr, left_ms) == -EINTR)
+            return -EINTR;
+    }
+    return 0;
+}
+
 int control_barrier_locked(struct fs *fs, struct inode *inode, struct intr *intr, struct err *err)
 {
     char path[256];
+    int64_t stored_ms = 0;
     inode_path_locked(inode, path, sizeof(path));
-    if (inode->nwriters)
+    if (control_is_open_locked(fs, inode))
         return err_set(err, -EBUSY, "'%.200s' is open for writing", path);
 
     while (inode->staged && staged_dirty(inode->staged)) {
@@ -106,10 +153,16 @@ int control_barrier_locked(struct fs *fs, struct inode *inode, struct intr *intr
         staged_reap_locked(fs, st);
         if (rc < 0)
             return not_stored(err, path, &why, rc);
-        if (inode->nwriters)
+        stored_ms = clock_ms();
+        if (flushed_ms(fs, inode) < 0)
             return err_set(err, -EBUSY, "'%.200s' is open for writing", path);
     }
-    int rc = meta_flush_wait_locked(fs, inode, intr);
+    int rc = wait_for_release(fs, inode, stored_ms, intr);
+    if (rc == -EBUSY)
+        return err_set(err, rc, "'%.200s' is open for writing", path);
+    if (rc == -EINTR)
+        return err_set(err, rc, "interrupted while waiting for '%.128s'", path);
+    rc = meta_flush_wait_locked(fs, inode, intr);
     if (rc < 0)
         return err_set(err, rc == -EINTR ? rc : -EIO, "'%.200s': its attributes: %s", path,
                        err_text(rc));

@@ -21,8 +21,12 @@ int control_path_clean(const struct fs *fs, const char *text, char *out, struct 
 int control_path_walk_locked(struct fs *fs, const char *path, struct intr *intr, struct inode **ret,
                              struct err *err);
 
-/* Makes sure that the content of a pinned file is stored. -EBUSY: somebody has it open for writing;
- * -EIO: it cannot be stored, *err says why; -EINTR; -ENOENT: it is gone. */
+/* True if a writer of it has not closed it, and is not about to: the kernel tells of the last close
+ * in two steps, a flush and some time later the release. */
+bool control_is_open_locked(const struct fs *fs, const struct inode *inode);
+
+/* Makes sure that the content of a pinned file is stored; a close() that is under way is waited for.
+ * -EBUSY: somebody has it open for writing; -EIO: it cannot be stored, *err says why; -EINTR; -ENOENT: it is gone. */
 int control_barrier_locked(struct fs *fs, struct inode *inode, struct intr *intr, struct err *err);
 
 #endif

@@ -255,6 +255,7 @@ int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signa
     pid_t caller = proc_tgid(tid);
     if (caller && h->opener && caller != h->opener && proc_alive(h->opener, h->opener_start))
         return untold_error(h);
+    h->flushed_ms = clock_ms();
     if (!h->wrote)
         return untold_error(h);
 
@@ -370,8 +371,10 @@ void file_release_locked(struct fs *fs, struct handle *h)
 
     inode_pin_locked(inode);
     inode->nopen--;
-    if (h->writable)
+    if (h->writable) {
         inode->nwriters--;
+        waitlist_finish_locked(fs, &fs->closed, 0);
+    }
     if (st && !inode->nwriters)
         space_trim_locked(fs, st);
     fetch_stream_free(h->stream);

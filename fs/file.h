@@ -26,10 +26,11 @@ struct handle {
     struct handle *next, *prev; /* fs->handles */
     struct inode *inode;
     bool readable, writable;
-    bool sync;    /* O_SYNC or O_DSYNC: fsync means the local disk, close means the bucket */
-    bool wrote;   /* since the last flush */
-    bool changed; /* written, truncated or created, not known to be published since */
-    pid_t opener; /* process; 0: unknown */
+    bool sync;          /* O_SYNC or O_DSYNC: fsync means the local disk, close means the bucket */
+    bool wrote;         /* since the last flush */
+    int64_t flushed_ms; /* clock_ms() of the opener's last flush; 0: none */
+    bool changed;       /* written, truncated or created, not known to be published since */
+    pid_t opener;       /* process; 0: unknown */
     uint64_t opener_start;
     uint32_t error_seen;
     struct fetch_stream *stream; /* reading of the stored version `stream_of` */

@@ -129,6 +129,7 @@ struct fs {
     struct errors *errors;   /* the last failures */
     struct control *control; /* the control tree */
     struct waitlist idle;    /* wait until nothing is left to be stored */
+    struct waitlist closed;  /* wait until somebody closes a file */
     bool stopping;
     int64_t server_s;    /* latest Date of the service */
     struct kept *kept;   /* uploads of dead writers and failed ones (utlist) */

@@ -63,6 +63,63 @@ tx_register_one() {
     check_eq "listed now" "$(ls "$M/$C/dli/pyfiles")" gatk
 }
 
+# arrived OPERATION: "METHOD PATH BODY" of each such request, as it came
+arrived() {
+    service_request GET "/-/log?tail=1000&op=$1" | python3 -c '
+import json, sys
+for r in json.load(sys.stdin):
+    print(r["method"], r["path"], r["body"])'
+}
+
+# Path, body and form of the URLs are those of the documentation, byte by byte.
+tx_requests_as_documented() {
+    begin
+    local at=https://bkt.localhost:$OBS_PORT p=/v2.0/$project/resources
+    mkdir "$T/job" "$M/jobs"
+    echo 1 >"$T/job/etl.py"
+    echo 2 >"$T/job/test_dli.jar"
+    echo 3 >"$T/job/a b.txt"
+    check "cp -r" cp -r "$T/job" "$M/jobs/"
+    check "pyfiles" bash -c "echo jobs/job/etl.py >$M/$C/dli/pyfiles/gatk"
+    check_eq "pyfiles" "$(arrived DliUploadPythonFiles)" \
+        "POST $p/pyfiles {\"paths\":[\"$at/jobs/job/etl.py\"],\"group\":\"gatk\"}"
+    check "jars" bash -c "printf '%s\n' jobs/job/test_dli.jar | cat >$M/$C/dli/jars/g2"
+    check_eq "jars" "$(arrived DliUploadJars)" \
+        "POST $p/jars {\"paths\":[\"$at/jobs/job/test_dli.jar\"],\"group\":\"g2\"}"
+    cat >"$T/request.json" <<JSON
+{ "paths": [ "$at/jobs/job/test_dli.jar",
+             "jobs/job/etl.py" ], "group": " gatk" }
+JSON
+    check "its own JSON" bash -c "cat $T/request.json >$M/$C/dli/files/gatk"
+    check_eq "files" "$(arrived DliUploadFiles)" \
+        "POST $p/files {\"paths\":[\"$at/jobs/job/test_dli.jar\",\"$at/jobs/job/etl.py\"],\"group\":\"gatk\"}"
+    check_eq "fields of the answer" "$(answer dli/files/gatk '[a["group_name"], a["status"], sorted(a["resources"]), a["is_async"]] + [sorted(a["details"][0])]')" \
+        '["gatk", "READY", ["etl.py", "test_dli.jar"], false, ["create_time", "is_async", "resource_name", "resource_type", "status", "underlying_name", "update_time"]]'
+    oc reset
+    check "no group" bash -c "echo jobs/job/etl.py >$M/$C/dli/files/@none"
+    check_eq "the key is left out" "$(arrived DliUploadFiles)$(arrived DliUploadResources)" \
+        "POST $p/files {\"paths\":[\"$at/jobs/job/etl.py\"]}"
+    check_eq "type" "$(oc arrived DliUploadFiles content-type | cut -f 2)" application/json
+}
+
+# rsync, then sync: when the service is asked all images are stored.
+tx_rsync_and_sync() {
+    command -v rsync >/dev/null || skip "rsync is not installed"
+    begin
+    local i
+    mkdir "$T/images"
+    for i in 1 2 3 4 5; do echo "$i" >"$T/images/$i.jpg"; done
+    check "as in the manual" bash -c \
+        "rsync -a $T/images/ $M/train/ && echo sync >$M/$C/modelarts/data-annotations/282"
+    check_eq "the request" "$(arrived ModelArtsSyncObs)" "POST /v1/$project/data-annotations/282/obs/sync "
+    check_eq "images before it" "$(oc log | grep -E $'^(PutObject\ttrain/.*jpg|ModelArtsSyncObs)' | cut -f 1 | uniq -c | xargs)" \
+        "5 PutObject 1 ModelArtsSyncObs"
+    check_eq "is_success" "$(answer modelarts/data-annotations/282 'a["is_success"]')" true
+    check "v2" bash -c "echo sync >$M/$C/modelarts/datasets/gfghHSokody6AJigS5A"
+    check_eq "its request" "$(arrived ModelArtsSyncDataset)" \
+        "POST /v2/$project/datasets/gfghHSokody6AJigS5A/sync-data "
+}
+
 tx_register_kinds_and_lists() {
     begin
     put jobs/a.jar jobs/b.jar jobs/sub/c.jar x.txt
@@ -138,15 +195,21 @@ os.close(fd)' "$M/tmpAbC123"
 
 tx_waits_for_an_upload() {
     begin
-    oc faults '[{"operation":"PutObject","key":"slow.py","count":1,"delay_ms":1500}]'
+    oc faults '[{"operation":"PutObject","key":"slow.py","count":1,"stall":true}]'
     echo x >"$M/slow.py" &
     local writer=$! i
-    for ((i = 0; i < 100; i++)); do
-        ! grep -q /slow.py "$M/$C/uploads" || break
+    for ((i = 0; i < 400; i++)); do
+        ! grep -q ' uploading .*/slow.py' "$M/$C/uploads" || break
         sleep 0.02
     done
+    bash -c "echo slow.py >$M/$C/dli/pyfiles/g" &
+    local command=$!
+    sleep 0.3
+    check "close() has not returned" kill -0 "$writer"
+    check "the command waits for it" kill -0 "$command"
+    oc faults '[]'
+    check "register" wait "$command"
     wait "$writer"
-    check "register" bash -c "echo slow.py >$M/$C/dli/pyfiles/g"
     check_eq "order" "$(oc log | cut -f 1 | grep -E 'PutObject|DliUpload' | xargs)" \
         "PutObject DliUploadPythonFiles"
 }

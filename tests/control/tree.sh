@@ -118,6 +118,50 @@ t_errors_say_why() {
     oc faults '[]'
 }
 
+# A folder with one file that cannot be stored: cp says which, `errors` why, the rest is stored.
+t_folder_upload_reports_each_failure() {
+    local i
+    oc faults '[{"operation":"PutObject","key":"dir1/sdk/bad","count":-1,"status":403,"code":"AccessDenied","message":"no right"}]'
+    mkdir -p "$T/sdk/sub" "$M/dir1"
+    for i in 1 2 3 bad sub/4; do echo "$i" >"$T/sdk/$i"; done
+    fails "dir1/sdk/bad': Permission denied" cp -r "$T/sdk" "$M/dir1/"
+    check "why" grep -q 'EACCES path="/dir1/sdk/bad" http_status=403 error_code="AccessDenied" error_msg=".*no right' \
+        "$M/.obsmount/errors"
+    check_eq "failures" "$(wc -l <"$M/.obsmount/errors")" 1
+    check_eq "the rest" "$(oc list dir1/sdk/ | cut -f 1 | xargs)" \
+        "dir1/sdk/ dir1/sdk/1 dir1/sdk/2 dir1/sdk/3 dir1/sdk/sub/ dir1/sdk/sub/4"
+    oc faults '[]'
+}
+
+# Keys, a password, the token that it gave, a header that may be one: nowhere to be seen.
+tx_secrets_are_nowhere() {
+    service_start
+    python3 - "$OBS_PORT" <<'PY' || fail "the user"
+import http.client, sys
+c = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=20)
+c.request("POST", "/-/cloud", '{"config":{"users":[{"name":"ann","domain":"org","password":"very-secret-word"}]}}')
+sys.exit(c.getresponse().status != 200)
+PY
+    (umask 077 && echo very-secret-word >"$T/password")
+    local at=http://127.0.0.1:$OBS_PORT file
+    mounted_with "region=local,dli_endpoint=$at,modelarts_endpoint=$at,iam_endpoint=$at,iam_user=ann,iam_domain=org,iam_password_file=$T/password,header=x-obs-meta-key:header-secret"
+    echo x >"$M/a.py"
+    check "a command with a token" bash -c "echo a.py >$M/.obsmount/dli/files/g"
+    check "and one that fails" bash -c "! echo missing >$M/.obsmount/dli/files/g" 2>/dev/null
+    check_eq "a token was given" "$(oc requests IamCreateToken)" 1
+    printf '%s\n' testsecretkey very-secret-word "MII[0-9A-Za-z]{20}" >"$T/tokens"
+    for file in $(find "$M/.obsmount" -type f) /proc/mounts "/proc/$driver/cmdline" "/proc/$driver/mountinfo" \
+        "$T/mount.log"; do
+        ! tr '\0' '\n' <"$file" | grep -qEf "$T/tokens" || fail "a secret stands in $file"
+    done
+    ! ps axww -o args | grep -v 'ps axww\|grep' | grep -qEf "$T/tokens" || fail "a secret in ps"
+    ! grep -q header-secret "$M/.obsmount/config" || fail "a secret option in config"
+    check_eq "core limit" "$(awk '/core file/ { print $5, $6 }' "/proc/$driver/limits")" "0 0"
+    ! find "$T/state" /run/obsmount -type f -exec grep -lEf "$T/tokens" {} + || fail "a secret on the disk"
+    check_eq "modes of the state directory" \
+        "$(find "$T/state" \( -type f -perm /077 -o -type d -perm /022 \) | head -n 3)" ""
+}
+
 t_no_secret_is_shown() {
     local word file
     echo sync >"$M/.obsmount/modelarts/datasets/x" 2>/dev/null

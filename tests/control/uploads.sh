@@ -332,6 +332,34 @@ tx_refresh() {
     fails "Invalid argument" bash -c "exec 2>&1; echo refresh >$M/$C/ctl"
 }
 
+# What is remembered across mounts is forgotten too: another machine's change of attributes leaves
+# ETag and time as they are, so that nothing else would tell.
+tx_refresh_forgets_the_index() {
+    local name
+    service_start
+    for name in a d/b; do
+        echo x | oc put "$name" x-obs-meta-mode:33188 >/dev/null
+    done
+    mounted_with
+    ls -l "$M" "$M/d" >/dev/null
+    check_eq "modes" "$(stat -c %a "$M/a" "$M/d/b" | xargs)" "644 644"
+    remount
+    oc reset
+    ls -l "$M" "$M/d" >/dev/null
+    check_eq "from the index" "$(oc log | grep -cE $'^HeadObject\t(a|d/b)\t')" 0
+    check "refresh one" ctl refresh d
+    ls -l "$M/d" >/dev/null
+    stat "$M/d/b" >/dev/null
+    check_eq "asked again below d" "$(oc log | grep -c $'^HeadObject\td/b\t')" 1
+    check_eq "not elsewhere" "$(oc log | grep -c $'^HeadObject\ta\t')" 0
+    check "refresh all" ctl refresh .
+    remount
+    oc reset
+    ls -l "$M" >/dev/null
+    stat "$M/a" >/dev/null
+    check_eq "asked again after a remount" "$(oc log | grep -c $'^HeadObject\ta\t')" 1
+}
+
 tx_drop_caches() {
     service_start
     mounted_with meta_ttl=1h,open_ttl=1h

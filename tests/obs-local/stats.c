@@ -104,6 +104,14 @@ static bool is_secret(const char *name)
            (strstr(name, "customer-key") && !strstr(name, "md5"));
 }
 
+/* The texts of cloud services, but for IAM's, which have passwords. */
+static bool shows_body(const struct request *r)
+{
+    enum { BODY_MAX = 8192 };
+    return (strncmp(r->op->name, "Dli", 3) == 0 || strncmp(r->op->name, "ModelArts", 9) == 0) &&
+           r->body.n <= BODY_MAX;
+}
+
 static char *log_line(const struct request *r, uint64_t serial, unsigned in_flight)
 {
     struct buf b = BUF_INIT(64 << 10);
@@ -137,7 +145,12 @@ static char *log_line(const struct request *r, uint64_t serial, unsigned in_flig
         buf_addc(&b, ':');
         text_json(&b, is_secret(r->headers.v[i].name) ? "***" : r->headers.v[i].value);
     }
-    buf_adds(&b, "}}");
+    buf_adds(&b, "}");
+    if (shows_body(r)) {
+        buf_adds(&b, ",\"body\":");
+        text_json(&b, buf_str(&r->body));
+    }
+    buf_adds(&b, "}");
     if (!b.eno)
         return buf_steal(&b);
     buf_done(&b);
