@@ -194,6 +194,7 @@ static const struct layout layouts[] = {
                             .fields = {{F_U64, AT(move_mark.id), UINT64_MAX}},
                             .sync_store = true,
                             .sync_stage = true},
+    [RECORD_CLONED] = {.name = "CLONED", .fields = {BOOL(cloned.any)}},
     [RECORD_MOVE_END] = {.name = "MOVE_END", .fields = {{F_U64, AT(move_mark.id), UINT64_MAX}}},
 };
 

@@ -109,7 +109,9 @@ enum record_type {
     RECORD_MOVE = 29,        /* a directory is being renamed: its objects are being copied */
     RECORD_MOVE_COPIED = 30, /* one was copied, and the copy has an ETag of its own */
     RECORD_MOVE_DELETE = 31, /* all are copied and checked: the old ones are being deleted */
-    RECORD_MOVE_END = 32     /* the rename is finished, or undone */
+    RECORD_MOVE_END = 32,    /* the rename is finished, or undone */
+
+    RECORD_CLONED = 33 /* of an upload: ranges of the file are another object's, and not here */
 };
 
 /* When is a success a success: design, promise 1. */
@@ -211,6 +213,10 @@ struct record_map {
 struct record_punched {
     uint64_t offset;
     uint64_t length;
+};
+
+struct record_cloned {
+    bool any; /* false: none of it any more */
 };
 
 struct record_size {
@@ -328,6 +334,7 @@ struct record {
         struct record_rewritten rewritten;
         struct record_map map;
         struct record_punched punched;
+        struct record_cloned cloned;
         struct record_size size;
         struct record_sealed sealed;
         struct record_completing completing;

@@ -236,11 +236,11 @@ int recover_plan(const struct recover_facts *f, struct recover_plan *ret)
         rc = drop(f, ret, WHY_EMPTY);
         break;
     case PHASE_OPEN:
-        rc = plan_open(f, ret);
+        rc = s->cloned ? drop(f, ret, WHY_CLONED) : plan_open(f, ret);
         break;
     case PHASE_SEALED:
     case PHASE_COMPLETING:
-        rc = plan_sealed(f, ret);
+        rc = s->cloned ? drop(f, ret, WHY_CLONED) : plan_sealed(f, ret);
         break;
     case PHASE_DONE:
         // The upload was completed: only what came before it can be left.
@@ -292,6 +292,7 @@ const char *recover_why_text(enum recover_why why)
         [WHY_NO_DATA] = "a part of its data is neither on the server nor on the local disk",
         [WHY_UNANSWERED] = "the server did not say what it has",
         [WHY_OTHER_OBJECT] = "a newer object of somebody else stands there",
+        [WHY_CLONED] = "ranges of it were copies of another object, and it was not stored yet",
     };
-    return why <= WHY_OTHER_OBJECT ? texts[why] : "?";
+    return why <= WHY_CLONED ? texts[why] : "?";
 }

@@ -130,15 +130,16 @@ enum recover_why {
     WHY_HELD,        /* a temp name that was never renamed */
     WHY_FAILED,      /* given up before */
     WHY_PAUSED,
-    WHY_DAMAGED,     /* the journal or the staging file is not what was written */
-    WHY_EXPIRED,     /* kept for keep_interrupted */
-    WHY_ABANDONED,   /* the user dropped it */
-    WHY_STORED,      /* DONE stands in the journal */
-    WHY_EMPTY,       /* nothing was ever written */
-    WHY_THEIRS,      /* keep-theirs */
-    WHY_NO_DATA,     /* staging is missing or was punched, the parts are gone from the server */
-    WHY_UNANSWERED,  /* an error came instead of an answer */
-    WHY_OTHER_OBJECT /* a newer object, or a changed base object */
+    WHY_DAMAGED,      /* the journal or the staging file is not what was written */
+    WHY_EXPIRED,      /* kept for keep_interrupted */
+    WHY_ABANDONED,    /* the user dropped it */
+    WHY_STORED,       /* DONE stands in the journal */
+    WHY_EMPTY,        /* nothing was ever written */
+    WHY_THEIRS,       /* keep-theirs */
+    WHY_NO_DATA,      /* staging is missing or was punched, the parts are gone from the server */
+    WHY_UNANSWERED,   /* an error came instead of an answer */
+    WHY_OTHER_OBJECT, /* a newer object, or a changed base object */
+    WHY_CLONED        /* ranges of it were another object's */
 };
 
 /* Where the bytes of a part come from. */

@@ -145,6 +145,8 @@ static void emit_phase(struct emitter *e, const struct journal_state *s)
 
 static void emit_marks(struct emitter *e, const struct journal_state *s)
 {
+    if (s->cloned)
+        EMIT(e, .type = RECORD_CLONED, .cloned = {true});
     if (s->held)
         EMIT(e, .type = RECORD_HELD, .held = {0});
     if (s->interrupted)

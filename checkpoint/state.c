@@ -480,6 +480,12 @@ static int fold_conflict(struct journal_state *s, const struct record *r)
     return 0;
 }
 
+static int fold_cloned(struct journal_state *s, const struct record *r)
+{
+    s->cloned = r->cloned.any;
+    return 0;
+}
+
 static int fold_nothing(struct journal_state *s, const struct record *r)
 {
     return 0;
@@ -513,6 +519,7 @@ static fold_fn *const folds[] = {
     [RECORD_CONFLICT] = fold_conflict,
     [RECORD_STALE] = fold_stale,
     [RECORD_SYNCED] = fold_nothing,
+    [RECORD_CLONED] = fold_cloned,
 };
 
 static int check_place(uint32_t part_no, uint32_t generation, uint64_t offset, uint64_t size)

@@ -112,6 +112,8 @@ struct journal_state {
     struct ranges map;     /* bytes that were written to staging */
     struct ranges punched; /* bytes that were released again, only the server has them */
 
+    bool cloned; /* ranges are another object's: no recovery can put the file together */
+
     /* SEALED */
     bool sealed_once; /* also after REOPENED */
     enum seal_reason seal_reason;

@@ -290,7 +290,7 @@ static void let_go(struct fs *fs, int rc)
         struct staged *st = fs->staged;
         char path[256];
         inode_path_locked(st->inode, path, sizeof(path));
-        st->keep = st->journal && staged_dirty(st);
+        st->keep = st->journal && staged_dirty(st) && !st->cloned;
         if (staged_dirty(st) && st->inode->parent)
             log_error(fs->log, "unmount", "'%s' is not stored: %s%s", path,
                       rc == -ETIMEDOUT ? "no time was left" : err_text(st->inode->error.eno),

@@ -174,6 +174,27 @@ int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag,
     return 0;
 }
 
+int fetch_file_name(struct fetch_file *file, char **ret_key, char **ret_etag)
+{
+    lock_take(&file->fetch->lock);
+    char *key = strdup(file->name->key);
+    char *etag = strdup(file->name->etag);
+    lock_drop(&file->fetch->lock);
+    if (!key || !etag) {
+        free(key);
+        free(etag);
+        return -ENOMEM;
+    }
+    *ret_key = key;
+    *ret_etag = etag;
+    return 0;
+}
+
+uint64_t fetch_file_size(const struct fetch_file *file)
+{
+    return file->size;
+}
+
 int fetch_file_put(struct fetch_file *file, const void *p, size_t n)
 {
     struct fetch *f = file->fetch;

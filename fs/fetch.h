@@ -117,6 +117,10 @@ void fetch_file_unref(struct fetch_file *file);
 int fetch_file_rekey(struct fetch_file *file, const char *key, const char *etag,
                      const char *read_key);
 
+/* Copies of the key and the ETag ("": unknown) that it has now; the caller frees. -ENOMEM. */
+int fetch_file_name(struct fetch_file *file, char **ret_key, char **ret_etag);
+uint64_t fetch_file_size(const struct fetch_file *file);
+
 /* Seeds the cache with the whole object, which the caller has read already (`n` must be the file's
  * size: else -EINVAL). -ENOBUFS: no room, nothing cached; harmless. */
 int fetch_file_put(struct fetch_file *file, const void *p, size_t n);

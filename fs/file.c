@@ -11,6 +11,7 @@
 #include <utlist.h>
 
 #include "checkpoint/journal.h"
+#include "fs/clone.h"
 #include "fs/dir.h"
 #include "fs/encrypt.h"
 #include "fs/fetch.h"
@@ -240,7 +241,8 @@ static int start_sync(struct fs *fs, struct staged *st, bool seal, bool held, st
 static bool stages(const struct fs *fs, const struct inode *inode)
 {
     return fs->opt->durability == OPTION_DURABILITY_STAGE && inode->staged && inode->parent &&
-           staged_dirty(inode->staged) && inode->staged->state == STAGED_OPEN;
+           staged_dirty(inode->staged) && inode->staged->state == STAGED_OPEN &&
+           !inode->staged->cloned;
 }
 
 int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signal, struct waiter *w)
@@ -494,4 +496,59 @@ int file_fallocate_locked(struct fs *fs, struct handle *h, int mode, uint64_t of
         h->wrote = true;
     }
     return rc;
+}
+
+int file_copy_locked(struct fs *fs, struct handle *in, uint64_t from, struct handle *h,
+                     uint64_t off, uint64_t n, struct intr *intr, uint64_t *ret_n)
+{
+    struct fetch_file *file;
+    struct staged *st;
+    int rc = untold_error(h);
+    if (rc == 0)
+        rc = clone_source_locked(fs, in->inode, from, off, &n, &file);
+    if (rc == 0 && staged_part_count(fs, h->inode->staged, off + n) > PLAN_PARTS_MAX)
+        rc = -EFBIG;
+    if (rc < 0)
+        return rc;
+    fetch_file_ref(file);
+    do {
+        rc = staged_get_locked(fs, h->inode, false, &st);
+        if (rc == 0)
+            rc = staged_clone_locked(fs, st, off, n, file, from);
+        if (rc == -EAGAIN && wait_writable(fs, st, intr) == -EINTR) {
+            rc = -EINTR;
+        }
+    } while (rc == -EAGAIN);
+    fetch_file_unref(file);
+    if (rc < 0)
+        return rc;
+    h->wrote = h->changed = true;
+    touch(fs, h->inode);
+    *ret_n = n;
+    return 0;
+}
+
+/* Somebody may have pages of a shared map that the kernel has not written yet: it does not say. */
+static bool may_be_mapped(const struct fs *fs, const struct inode *inode)
+{
+    const struct handle *h;
+    DL_FOREACH (fs->handles, h) {
+        if (h->inode == inode && h->readable && h->writable)
+            return true;
+    }
+    return false;
+}
+
+int file_seek_locked(struct fs *fs, const struct handle *h, uint64_t off, bool hole,
+                     uint64_t *ret_off)
+{
+    const struct staged *st = h->inode->staged;
+    uint64_t size = inode_size_locked(h->inode);
+    if (off >= size)
+        return -ENXIO;
+    if (st && !may_be_mapped(fs, h->inode))
+        *ret_off = staged_seek_locked(st, off, hole);
+    else
+        *ret_off = hole ? size : off;
+    return *ret_off >= size && !hole ? -ENXIO : 0;
 }

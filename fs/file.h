@@ -74,6 +74,15 @@ int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, u
 int file_fallocate_locked(struct fs *fs, struct handle *h, int mode, uint64_t off, uint64_t n,
                           struct intr *intr);
 
+/* copy_file_range(2) from `in` to `h`, of which *ret_n bytes were taken: the server copies them when
+ * the file is published. -EOPNOTSUPP: the caller reads and writes instead. */
+int file_copy_locked(struct fs *fs, struct handle *in, uint64_t from, struct handle *h,
+                     uint64_t off, uint64_t n, struct intr *intr, uint64_t *ret_n);
+
+/* SEEK_DATA and SEEK_HOLE (`hole`) of lseek(2). -ENXIO. */
+int file_seek_locked(struct fs *fs, const struct handle *h, uint64_t off, bool hole,
+                     uint64_t *ret_off);
+
 /* Publishes the inode and waits. */
 int file_publish_wait_locked(struct fs *fs, struct inode *inode, struct intr *intr,
                              int64_t limit_ms);

@@ -117,6 +117,7 @@ struct fs {
     struct handle *handles;    /* every open one (utlist) */
     struct staged *staged;     /* every staged file (utlist) */
     struct staged *sending;    /* round-robin of those with parts to send (utlist) */
+    bool claimed;              /* a publication waits for what others copied (fs/clone.h) */
     unsigned aborting;         /* uploads being aborted in the background */
     struct abort_call *aborts;
     unsigned transfers;    /* bulk transfers under way, at most opt->parallel */

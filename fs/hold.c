@@ -34,7 +34,7 @@ bool hold_wanted_locked(const struct fs *fs, const struct inode *inode)
 {
     struct temp_guess guess = {0};
     const struct staged *st = inode->staged;
-    if (!st || st->expired || fs->opt->hold_max == 0 || fs->stopping ||
+    if (!st || st->expired || st->cloned || fs->opt->hold_max == 0 || fs->stopping ||
         kind_of(fs, inode, &guess) == TEMP_NONE)
         return false;
     if (st->upload.state == UPLOAD_NONE && staged_part_count(fs, st, st->size) == 1)

@@ -12,6 +12,7 @@
 #include "fs/errors.h"
 #include "fs/attrcache.h"
 #include "fs/changes.h"
+#include "fs/clone.h"
 #include "fs/fetch.h"
 #include "fs/note.h"
 #include "fs/notify.h"
@@ -152,6 +153,7 @@ static void resume_content(struct fs *fs, struct inode *inode)
     if (!st->filling)
         waitlist_finish_locked(fs, &st->filled, 0);
     publish_step_locked(fs, st);
+    clone_resume_locked(fs);
 }
 
 static void meta_done(struct obs_call *call)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/clone.h"
 #include "fs/dir.h"
 #include "fs/encrypt.h"
 #include "fs/names.h"
@@ -301,7 +302,7 @@ static void keep_parts(struct fs *fs, struct inode *inode)
 {
     struct staged *st = inode->staged;
     char key[OBS_KEY_MAX + 1];
-    if (st->keep || !st->journal || !fs->opt->keep_interrupted ||
+    if (st->keep || st->cloned || !st->journal || !fs->opt->keep_interrupted ||
         st->upload.state != UPLOAD_ACTIVE || inode_key_locked(fs, inode, key) < 0 ||
         strcmp(key, st->upload.key) == 0)
         return;
@@ -314,6 +315,8 @@ static void keep_parts(struct fs *fs, struct inode *inode)
 int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *intr)
 {
     int rc = ns_settle_locked(fs, inode, intr);
+    if (rc == 0)
+        rc = clone_settle_locked(fs, inode, intr);
     if (rc < 0)
         return rc;
     if (inode->nopen && inode->state == INODE_STORED && S_ISREG(inode->attr.mode) &&

@@ -38,7 +38,7 @@ int note_staging(struct fs *fs, struct staged *st)
 }
 
 #ifdef OBSM_TEST_HOOKS
-static const char *const note_points[RECORD_SYNCED + 1] = {
+static const char *const note_points[RECORD_CLONED + 1] = {
     [RECORD_KEY] = "note.key",
     [RECORD_HELD] = "note.held",
     [RECORD_INITIATING] = "note.initiating",
@@ -58,6 +58,7 @@ static const char *const note_points[RECORD_SYNCED + 1] = {
     [RECORD_ATTRS] = "note.attrs",
     [RECORD_PAUSED] = "note.paused",
     [RECORD_RESUMED] = "note.resumed",
+    [RECORD_CLONED] = "note.cloned",
 };
 #endif
 
@@ -191,6 +192,17 @@ void note_stale_locked(struct fs *fs, struct staged *st)
                                 .stale = {.key = st->upload.key, .upload_id = st->upload.id}});
 }
 
+int note_cloned_locked(struct fs *fs, struct staged *st)
+{
+    if (st->cloned)
+        return 0;
+    append(fs, st, &(struct record){.type = RECORD_CLONED, .cloned = {.any = true}});
+    if (st->journal_failed)
+        return -EOPNOTSUPP;
+    st->cloned = true;
+    return 0;
+}
+
 /* Which bytes are in staging; not needed for a new file, of which all are. */
 static void note_map(struct fs *fs, struct staged *st)
 {
@@ -305,10 +317,14 @@ void note_done_locked(struct fs *fs, struct staged *st)
 {
     char path[PATH_MAX];
     st->sealed = false;
+    bool cloned = st->cloned;
+    st->cloned = false;
     if (!st->journal)
         return;
     if (st->syncs) { /* somebody syncs it: from now on it is about what is written next */
         note_reopened_locked(fs, st);
+        if (cloned)
+            append(fs, st, &(struct record){.type = RECORD_CLONED, .cloned = {.any = false}});
         return;
     }
     bool aborting = transfer_aborting_locked(fs, st->id);

@@ -35,6 +35,10 @@ void note_part_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_rewritten_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_stale_locked(struct fs *fs, struct staged *st);
 
+/* Ranges of it are about to be those of another object: until it is stored, a recovery cannot put
+ * it together. -errno. */
+int note_cloned_locked(struct fs *fs, struct staged *st);
+
 /* The writer is done with this state; `held`: it waits for its rename; `synced`: the bytes are on
  * the disk. */
 void note_sealed_locked(struct fs *fs, struct staged *st, enum seal_reason reason, bool held,

@@ -507,3 +507,22 @@ void front_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t 
     else
         op_fallocate(req, ino, mode, off, n, fi);
 }
+
+/* EOPNOTSUPP: the kernel reads and writes instead. */
+void front_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+                           struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+                           struct fuse_file_info *fi_out, size_t n, int flags)
+{
+    if (control_owns(ino_in) || control_owns(ino_out))
+        reply_errno(req, EOPNOTSUPP);
+    else
+        op_copy_file_range(req, ino_in, off_in, fi_in, ino_out, off_out, fi_out, n, flags);
+}
+
+void front_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+    if (control_owns(ino))
+        reply_errno(req, EINVAL);
+    else
+        op_lseek(req, ino, off, whence, fi);
+}

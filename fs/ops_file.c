@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "fs/dir.h"
@@ -281,4 +282,40 @@ void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t n,
     op_begin(&op, req);
     op_reply(&op, file_fallocate_locked(op.fs, handle_of(fi), mode, (uint64_t)off, (uint64_t)n,
                                         &op.intr));
+}
+
+/* Answered in 32 bits. */
+enum { COPY_ONCE_MAX = 1 << 30 };
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
+                        struct fuse_file_info *fi_in, fuse_ino_t ino_out, off_t off_out,
+                        struct fuse_file_info *fi_out, size_t n, int flags)
+{
+    struct op op;
+    uint64_t done = 0;
+    if (n > COPY_ONCE_MAX)
+        n = COPY_ONCE_MAX;
+    op_begin(&op, req);
+    int rc = file_copy_locked(op.fs, handle_of(fi_in), (uint64_t)off_in, handle_of(fi_out),
+                              (uint64_t)off_out, n, &op.intr, &done);
+    op_end(&op);
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        fuse_reply_write(req, done);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
+{
+    struct fs *fs = fuse_req_userdata(req);
+    uint64_t found = 0;
+    fs_lock(fs);
+    int rc = whence == SEEK_DATA || whence == SEEK_HOLE
+                 ? file_seek_locked(fs, handle_of(fi), (uint64_t)off, whence == SEEK_HOLE, &found)
+                 : -EINVAL;
+    fs_unlock(fs);
+    if (rc < 0)
+        fuse_reply_err(req, -rc);
+    else
+        fuse_reply_lseek(req, (off_t)found);
 }

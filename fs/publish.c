@@ -8,7 +8,9 @@
 #include <utlist.h>
 
 #include "fs/attr.h"
+#include "fs/clone.h"
 #include "fs/encrypt.h"
+#include "fs/fetch.h"
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/match.h"
@@ -38,8 +40,7 @@ static int upload_key(struct fs *fs, struct staged *st, char key[OBS_KEY_MAX + 1
     return hold_key_locked(fs, st->inode, key);
 }
 
-/* The properties that go along with new content; which encryption it has is decided here. */
-static int content_props(struct fs *fs, struct staged *st, const char *key, struct obs_props *out)
+int publish_content_props(struct fs *fs, struct staged *st, const char *key, struct obs_props *out)
 {
     int rc = properties_renew_locked(fs, st->inode);
     if (rc == 0)
@@ -67,7 +68,7 @@ static void step_single(struct fs *fs, struct staged *st)
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_PUT, key)))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = content_props(fs, st, key, &t->props);
+        rc = publish_content_props(fs, st, key, &t->props);
     if (rc < 0) {
         if (t)
             transfer_free_locked(t);
@@ -108,7 +109,7 @@ static void start_initiate(struct fs *fs, struct staged *st)
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_INITIATE, key)))
         rc = -ENOMEM;
     if (rc == 0)
-        rc = content_props(fs, st, key, &t->props);
+        rc = publish_content_props(fs, st, key, &t->props);
     if (rc == 0 && implicit_times(fs, st->inode))
         attr_drop_times(&t->props);
     if (rc == 0 && !(st->upload.key = strdup(key)))
@@ -295,7 +296,7 @@ void publish_step_locked(struct fs *fs, struct staged *st)
     space_trim_locked(fs, st);
     if (!st->sealed)
         note_sealed_locked(fs, st, SEAL_CLOSE, st->hold_only, false);
-    if (st->paused)
+    if (st->paused || clone_claim_locked(fs, st->inode) || publish_copy_step(fs, st))
         return;
     if (is_single(fs, st))
         step_single(fs, st);
@@ -358,28 +359,48 @@ static void leave_sending(struct fs *fs, struct staged *st)
     st->in_sending = false;
 }
 
-/* The server can copy the part from the stored object: nothing of it was changed. */
-static bool can_copy(const struct fs *fs, const struct staged *st, const struct part *p, bool last)
+/* The server can copy the part: nothing of it is local, and all of it is of the stored object, or
+ * of the one that *ret_clone says. */
+static bool can_copy(const struct fs *fs, const struct staged *st, const struct part *p,
+                     const struct clone **ret_clone)
 {
-    uint64_t from, to;
-    return st->inode->state == INODE_STORED && st->inode->etag &&
-           p->offset + p->size <= st->base_len && (last || p->size >= fs->plan.min_part) &&
-           imap_next_gap(&st->have, p->offset, p->offset + p->size, &from, &to) &&
-           from == p->offset && to == p->offset + p->size;
+    uint64_t end = p->offset + p->size;
+    if ((end != st->size && p->size < fs->plan.min_part) || imap_touches(&st->have, p->offset, end))
+        return false;
+    const struct clone *c = *ret_clone = clonemap_next(&st->clones, p->offset, end);
+    if (c)
+        return c->from <= p->offset && end <= c->to && !c->lost;
+    return st->inode->state == INODE_STORED && st->inode->etag && end <= st->base_len;
+}
+
+static int set_source(struct fs *fs, struct staged *st, struct transfer *t,
+                      const struct clone *clone)
+{
+    char key[OBS_KEY_MAX + 1];
+    if (clone) {
+        t->cloned = true;
+        t->offset += clone->source - clone->from;
+        return fetch_file_name(clone->file, &t->source_key, &t->etag);
+    }
+    int rc = inode_key_locked(fs, st->inode, key);
+    if (rc < 0)
+        return rc;
+    t->source_key = strdup(key);
+    t->etag = strdup(st->inode->etag);
+    return t->source_key && t->etag ? 0 : -ENOMEM;
 }
 
 /* Starts the part; 0, or -EINPROGRESS while bytes of it are being fetched, or -errno. */
 static int start_part(struct fs *fs, struct staged *st, size_t idx)
 {
     struct part *p = &st->parts[idx];
-    char key[OBS_KEY_MAX + 1];
+    const struct clone *clone = NULL;
     if (p->punched)
         return -EIO; /* there are no bytes to send */
     if (match_part_locked(fs, st, idx))
         return 0;
-    bool copy = can_copy(fs, st, p, p->offset + p->size == st->size);
-    int rc = copy ? inode_key_locked(fs, st->inode, key)
-                  : staged_fill_locked(fs, st, p->offset, p->size);
+    bool copy = can_copy(fs, st, p, &clone);
+    int rc = copy ? 0 : staged_fill_locked(fs, st, p->offset, p->size);
     if (rc < 0)
         return rc;
 
@@ -387,19 +408,17 @@ static int start_part(struct fs *fs, struct staged *st, size_t idx)
         transfer_new_locked(fs, st, copy ? TRANSFER_COPY_PART : TRANSFER_PART, st->upload.key);
     if (!t)
         return -ENOMEM;
+    t->offset = p->offset;
     t->upload_id = strdup(st->upload.id);
-    if (copy) {
-        t->source_key = strdup(key);
-        t->etag = strdup(st->inode->etag);
-    }
-    if (!t->upload_id || (copy && (!t->source_key || !t->etag)) ||
-        sse_copy(&t->props, &st->sse) < 0) {
+    rc = !t->upload_id ? -ENOMEM : copy ? set_source(fs, st, t, clone) : 0;
+    if (rc == 0)
+        rc = sse_copy(&t->props, &st->sse);
+    if (rc < 0) {
         transfer_free_locked(t);
-        return -ENOMEM;
+        return rc;
     }
     t->part = idx;
     t->gen = p->gen;
-    t->offset = p->offset;
     t->size = p->size;
     t->bulk = true;
     p->state = PART_SENDING;

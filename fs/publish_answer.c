@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/clone.h"
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/options.h"
@@ -79,7 +80,15 @@ static void part_failed(struct fs *fs, struct staged *st, struct transfer *t, st
         publish_part_ready_locked(fs, st);
         return;
     }
+    if (t->cloned && clone_moved_locked(st, t)) {
+        p->state = PART_READY;
+        st->next_ready = 0;
+        publish_part_ready_locked(fs, st);
+        return;
+    }
     p->state = PART_OPEN;
+    if (t->cloned)
+        clone_explain(&t->call.err);
     publish_failed(fs, st, &t->call.err);
 }
 
@@ -216,10 +225,12 @@ static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
     int rc = t->sink_error ? t->sink_error : t->call.err.eno;
     if (rc == 0)
         rc = imap_add(&st->have, st->fill_from, st->fill_to);
-    if (rc == 0)
+    if (rc == 0 && !t->cloned)
         (void)imap_add(&st->fetched, st->fill_from, st->fill_to);
     if (rc < 0 && (t->call.err.cls == ERR_CONFLICT || t->call.err.cls == ERR_GONE))
         rc = -ESTALE;
+    if (rc < 0 && t->cloned)
+        rc = clone_failed_locked(st, t, rc);
     st->filling = false;
     waitlist_finish_locked(fs, &st->filled, rc);
     waitlist_finish_locked(fs, &st->writable, 0);
@@ -236,10 +247,15 @@ static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
 void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
 {
     static void (*const take[])(struct fs *, struct staged *, struct transfer *) = {
-        [TRANSFER_PUT] = put_answer,           [TRANSFER_INITIATE] = initiate_answer,
-        [TRANSFER_PART] = part_answer,         [TRANSFER_COPY_PART] = part_answer,
-        [TRANSFER_COMPLETE] = complete_answer, [TRANSFER_CHECK] = check_answer,
+        [TRANSFER_PUT] = put_answer,
+        [TRANSFER_INITIATE] = initiate_answer,
+        [TRANSFER_PART] = part_answer,
+        [TRANSFER_COPY_PART] = part_answer,
+        [TRANSFER_COMPLETE] = complete_answer,
+        [TRANSFER_CHECK] = check_answer,
         [TRANSFER_FILL] = fill_answer,
+        [TRANSFER_COPY] = publish_copy_answer,
+        [TRANSFER_COPY_CHECK] = publish_copy_check_answer,
     };
     take[t->kind](fs, st, t);
 }

@@ -147,6 +147,7 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
     st->n_parts = st->next_ready = 0;
     st->n_punched = st->cuts = 0;
     note_clean(st);
+    clonemap_done(&st->clones);
     st->plan = &fs->plan;
     match_free(st->match);
     st->match = NULL;

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* publish_impl - what the three files of publish.h share
+/* publish_impl - what the four files of publish.h share
  *
  * Role        publish.c chooses and starts requests, publish_answer.c takes their answers,
- *             publish_end.c ends a publication in success or failure.
+ *             publish_end.c ends a publication in success or failure;
+ *             publish_copy.c stores a file that is the whole of another object.
  */
 #ifndef OBSM_FS_PUBLISH_IMPL_H
 #define OBSM_FS_PUBLISH_IMPL_H
 
 #include "fs/publish.h"
+
+struct transfer;
 
 enum { PUBLISH_RESTARTS_MAX = 2 };
 
@@ -19,6 +22,14 @@ void publish_failed_errno(struct fs *fs, struct staged *st, int eno, const char 
  * meta_gen. */
 void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
                        bool encrypted);
+
+/* The properties that go along with new content; which encryption it has is decided here. */
+int publish_content_props(struct fs *fs, struct staged *st, const char *key, struct obs_props *out);
+
+/* True: the content is that of one whole object, and the server has been asked to copy that. */
+bool publish_copy_step(struct fs *fs, struct staged *st);
+void publish_copy_answer(struct fs *fs, struct staged *st, struct transfer *t);
+void publish_copy_check_answer(struct fs *fs, struct staged *st, struct transfer *t);
 
 /* The upload cannot be completed under this key, or has vanished: everything is sent again. */
 void publish_restart(struct fs *fs, struct staged *st, bool abort);

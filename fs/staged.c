@@ -81,6 +81,7 @@ void staged_reap_locked(struct fs *fs, struct staged *st)
         kept_add_locked(fs, st->id);
     plan_done(&st->own_plan);
     imap_done(&st->have);
+    clonemap_done(&st->clones);
     match_free(st->match);
     free(st->parts);
     obs_props_clear(&st->sse);
@@ -115,7 +116,7 @@ void staged_drop_locked(struct fs *fs, struct inode *inode, int result)
 
 void staged_keep_locked(struct fs *fs, struct inode *inode, int result)
 {
-    inode->staged->keep = inode->staged->journal != NULL;
+    inode->staged->keep = inode->staged->journal != NULL && !inode->staged->cloned;
     staged_drop_locked(fs, inode, result);
 }
 
@@ -292,6 +293,7 @@ int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
                              UINT64_MAX);
         if (st->base_len > size)
             st->base_len = size;
+        (void)clonemap_remove(&st->clones, size, UINT64_MAX); /* makes no hole */
     }
     if (size != st->size || size == 0) {
         st->gen++;
@@ -322,19 +324,100 @@ int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t 
     return 0;
 }
 
+int staged_clone_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n,
+                        struct fetch_file *file, uint64_t source)
+{
+    uint64_t end = off + n;
+    if (st->state != STAGED_OPEN || st->paused || st->filling || st->writing)
+        return -EAGAIN;
+    /* What was promised to outlive a crash must not depend on somebody else's object. */
+    if (imap_touches(&st->have, off, end) || (st->acknowledged && staged_dirty(st)))
+        return -EOPNOTSUPP;
+
+    int rc = space_check_locked(fs, st, off < st->size ? off : st->size, end);
+    if (rc == 0)
+        rc = begin_change(fs, st);
+    if (rc == 0)
+        rc = note_cloned_locked(fs, st);
+    if (rc == 0 && end > st->size && ftruncate(st->fd, (off_t)end) < 0)
+        rc = -errno;
+    if (rc == 0)
+        rc = clonemap_add(&st->clones, off, end, file, source);
+    if (rc == -EFBIG)
+        return -EOPNOTSUPP;
+    if (rc < 0)
+        return rc;
+    st->gen++;
+    st->touched_ms = clock_ms();
+    touch_parts(fs, st, off, end);
+    if (end > st->size)
+        st->size = end;
+    return 0;
+}
+
+uint64_t staged_seek_locked(const struct staged *st, uint64_t off, bool hole)
+{
+    uint64_t from, to;
+    while (off < st->size) {
+        const struct clone *c = clonemap_next(&st->clones, off, off + 1);
+        bool local = imap_covers(&st->have, off, off + 1);
+        bool data = local || c || off < st->base_len;
+        if (data != hole)
+            return off;
+        if (local) {
+            off = imap_next_gap(&st->have, off, st->size, &from, &to) ? from : st->size;
+        } else if (data) {
+            off = c && c->to > st->base_len ? c->to : st->base_len > off ? st->base_len : c->to;
+        } else {
+            uint64_t next =
+                imap_next_present(&st->have, off, st->size, &from, &to) ? from : st->size;
+            c = clonemap_next(&st->clones, off, next);
+            off = c ? c->from : next;
+        }
+    }
+    return st->size;
+}
+
+/* The first bytes of [off, end) that are not local, and whose they are: of a clone, or of the
+ * stored object. */
+static bool next_missing(const struct staged *st, uint64_t off, uint64_t end, uint64_t *ret_from,
+                         uint64_t *ret_to, const struct clone **ret_clone)
+{
+    uint64_t a, b;
+    while (imap_next_gap(&st->have, off, end, &a, &b)) {
+        const struct clone *c = clonemap_next(&st->clones, a, b);
+        uint64_t other = c ? c->from : b;
+        *ret_from = a;
+        if (c && c->from <= a) {
+            *ret_clone = c;
+            *ret_to = c->to < b ? c->to : b;
+            return true;
+        }
+        if (a < st->base_len) {
+            *ret_clone = NULL;
+            *ret_to = other < st->base_len ? other : st->base_len;
+            return true;
+        }
+        off = other;
+    }
+    return false;
+}
+
 int staged_fill_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n)
 {
-    uint64_t end = off + n < st->base_len ? off + n : st->base_len;
+    const struct clone *clone;
     uint64_t from, to;
     int rc = space_readable_locked(fs, st, off, off + n);
     if (rc < 0)
         return rc;
-    if (off >= end || !imap_next_gap(&st->have, off, end, &from, &to))
+    if (!next_missing(st, off, off + n, &from, &to, &clone))
         return 0;
+    if (clone && clone->lost)
+        return clone->lost;
     if (st->filling || st->inode->meta_sending) /* which may change the ETag, and comes back here */
         return -EINPROGRESS;
 
-    rc = transfer_fill_locked(fs, st, from, to);
+    rc = transfer_fill_locked(fs, st, from, to, clone);
     if (rc < 0)
         return rc;
     space_force_locked(fs, st, from, to - from);

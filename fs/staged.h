@@ -5,7 +5,8 @@
  *             parts of a multipart upload that already went out while the application still writes.
  *
  * Content     Byte x of the file is, in this order: from the staging file if `have` covers x; from
- *             the stored object (inode->etag) if x < base_len; else zero. The staging file is
+ *             another object if `clones` covers x (fs/clone.h); from the stored object
+ *             (inode->etag) if x < base_len; else zero. The staging file is
  *             sparse and reads zero where nothing was written.
  *
  * States      OPEN         takes writes; full parts that the writer has left are sent already
@@ -31,6 +32,7 @@
 #ifndef OBSM_FS_STAGED_H
 #define OBSM_FS_STAGED_H
 
+#include "fs/clonemap.h"
 #include "fs/fs.h"
 #include "fs/imap.h"
 #include "net/obs.h"
@@ -100,6 +102,8 @@ struct staged {
     uint64_t size;
     uint64_t base_len;
     struct imap have;
+    struct clonemap clones; /* taken by copy_file_range, never fetched */
+    bool cloned;            /* the journal says so: only the running driver can store the file */
     uint64_t gen;
     uint64_t stored_gen;
     unsigned writing; /* writers between begin and end */
@@ -192,6 +196,15 @@ int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size);
 /* Makes [off, off+n) read as zero (fallocate punch/zero). Does a file operation on the sparse file
  * only. */
 int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n);
+
+/* Makes [off, off+n) the bytes of `file` at `source`; nothing is fetched. -EAGAIN as above;
+ * -EOPNOTSUPP: the bytes have to be written instead. */
+int staged_clone_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n,
+                        struct fetch_file *file, uint64_t source);
+
+/* The first byte at or behind `off` that is data (`hole`: that is in a hole, or the end), as
+ * SEEK_DATA and SEEK_HOLE of lseek(2) say it; st->size if there is none. */
+uint64_t staged_seek_locked(const struct staged *st, uint64_t off, bool hole);
 
 /* Makes [off, off+n) present, fetching from the stored object what is missing. Returns 0 when
  * nothing is missing; -EINPROGRESS when a fetch was started or is under way: wait in st->filled and

@@ -10,8 +10,10 @@
 #include <utlist.h>
 
 #include "checkpoint/store.h"
+#include "fs/clone.h"
 #include "fs/crashpoint.h"
 #include "fs/encrypt.h"
+#include "fs/fetch.h"
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/publish.h"
@@ -26,10 +28,15 @@
         "send." name, "answer." name, "taken." name                                                \
     }
 static const char *const transfer_points[][3] = {
-    [TRANSFER_PUT] = POINTS("put"),           [TRANSFER_INITIATE] = POINTS("initiate"),
-    [TRANSFER_PART] = POINTS("part"),         [TRANSFER_COPY_PART] = POINTS("copy_part"),
-    [TRANSFER_COMPLETE] = POINTS("complete"), [TRANSFER_CHECK] = POINTS("check"),
+    [TRANSFER_PUT] = POINTS("put"),
+    [TRANSFER_INITIATE] = POINTS("initiate"),
+    [TRANSFER_PART] = POINTS("part"),
+    [TRANSFER_COPY_PART] = POINTS("copy_part"),
+    [TRANSFER_COMPLETE] = POINTS("complete"),
+    [TRANSFER_CHECK] = POINTS("check"),
     [TRANSFER_FILL] = POINTS("fill"),
+    [TRANSFER_COPY] = POINTS("copy"),
+    [TRANSFER_COPY_CHECK] = POINTS("copy_check"),
 };
 #endif
 
@@ -81,6 +88,7 @@ static int fill_sink(void *arg, uint64_t off, const void *p, size_t n)
 {
     struct transfer *t = arg;
     const char *from = p;
+    off += t->target - t->offset;
     while (n > 0) {
         ssize_t put = pwrite(t->st->fd, from, n, (off_t)off);
         if (put < 0 && errno == EINTR)
@@ -136,6 +144,7 @@ static void transfer_done(struct obs_call *call)
     transfer_free_locked(t);
     st->users--;
     staged_reap_locked(fs, st);
+    clone_resume_locked(fs);
     space_uploads_locked(fs);
     space_press_locked(fs);
     publish_pump_locked(fs);
@@ -152,6 +161,8 @@ void transfer_start_locked(struct transfer *t)
         [TRANSFER_COMPLETE] = OBS_MP_COMPLETE,
         [TRANSFER_CHECK] = OBS_HEAD,
         [TRANSFER_FILL] = OBS_GET,
+        [TRANSFER_COPY] = OBS_COPY,
+        [TRANSFER_COPY_CHECK] = OBS_HEAD,
     };
     struct obs_call *call = &t->call;
     struct staged *st = t->st;
@@ -161,11 +172,12 @@ void transfer_start_locked(struct transfer *t)
     call->props = &t->props;
     call->if_match = t->etag;
     call->source_key = t->source_key;
-    if (t->kind == TRANSFER_COPY_PART || t->kind == TRANSFER_FILL) {
+    if ((t->kind == TRANSFER_COPY_PART || t->kind == TRANSFER_FILL) && !t->cloned) {
         const char *read_key = encrypt_read_key_locked(st->inode);
         memcpy(t->read_key, st->inode->read_key, sizeof(t->read_key));
         call->read_key = read_key ? t->read_key : NULL;
     }
+    call->replace = t->kind == TRANSFER_COPY; /* the attributes are the target's own */
     call->upload_id = t->upload_id;
     call->complete = t->list;
     call->n_complete = t->n_list;
@@ -197,22 +209,43 @@ void transfer_start_locked(struct transfer *t)
     obs_submit(t->fs->obs, call);
 }
 
-int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to)
+/* Key and ETag of the object that a range is fetched from. */
+static int fill_source(struct fs *fs, struct staged *st, const struct clone *clone, char **ret_key,
+                       char **ret_etag)
 {
     char key[OBS_KEY_MAX + 1];
+    if (clone)
+        return fetch_file_name(clone->file, ret_key, ret_etag);
     int rc = inode_key_locked(fs, st->inode, key);
     if (rc < 0)
         return rc;
+    *ret_key = strdup(key);
+    *ret_etag = strdup(st->inode->etag);
+    if (*ret_key && *ret_etag)
+        return 0;
+    free(*ret_key);
+    free(*ret_etag);
+    return -ENOMEM;
+}
+
+int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to,
+                         const struct clone *clone)
+{
+    char *key, *etag;
+    int rc = fill_source(fs, st, clone, &key, &etag);
+    if (rc < 0)
+        return rc;
     struct transfer *t = transfer_new_locked(fs, st, TRANSFER_FILL, key);
-    if (!t)
-        return -ENOMEM;
-    t->etag = strdup(st->inode->etag);
-    if (!t->etag) {
-        transfer_free_locked(t);
+    free(key);
+    if (!t) {
+        free(etag);
         return -ENOMEM;
     }
-    t->offset = from;
+    t->etag = etag;
+    t->offset = clone ? clone->source + (from - clone->from) : from;
+    t->target = from;
     t->size = to - from;
+    t->cloned = clone != NULL;
     transfer_start_locked(t);
     return 0;
 }

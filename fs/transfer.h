@@ -22,6 +22,8 @@ enum transfer_kind {
     TRANSFER_COMPLETE,
     TRANSFER_CHECK, /* HEAD: what became of a Complete whose answer is not clear */
     TRANSFER_FILL,
+    TRANSFER_COPY,       /* the whole content is that of another object */
+    TRANSFER_COPY_CHECK, /* HEAD: the copy, where ETags do not tell */
 };
 
 struct transfer {
@@ -33,7 +35,9 @@ struct transfer {
     bool bulk;       /* counts in fs->transfers */
     size_t part;     /* PART, COPY_PART: index */
     uint64_t gen;    /* of the bytes sent */
-    uint64_t offset; /* of the body or the fill */
+    uint64_t offset; /* of the body, the fill, or in the source of a copy */
+    uint64_t target; /* FILL: where the bytes go */
+    bool cloned;     /* FILL, COPY_PART: from another object than the stored one */
     uint64_t size;
     int sink_error;
     _Atomic(uint64_t) progress; /* bytes of the body that were handed out */
@@ -59,9 +63,10 @@ void transfer_start_locked(struct transfer *t);
 /* Frees one that was never started. */
 void transfer_free_locked(struct transfer *t);
 
-/* Fetches [from, to) of the stored object into the staging file. The caller has marked st->filling.
- */
-int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to);
+/* Fetches [from, to) into the staging file, of the stored object or of what `clone` says. The
+ * caller then marks st->filling. */
+int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to,
+                         const struct clone *clone);
 
 void transfer_cancel_all_locked(struct fs *fs, struct staged *st);
 

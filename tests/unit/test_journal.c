@@ -488,6 +488,8 @@ static void snapshots_are_faithful(void **state)
         fold(&s, open_record(1));
         for (int step = 0; step < 60; step++) {
             struct record r = random_record();
+            if (rand() % 30 == 0)
+                r = (struct record){.type = RECORD_CLONED, .cloned = {rand() % 2}};
             if (state_check(&s, &r) < 0)
                 continue;
             assert_int_equal(state_fold(&s, &r), 0);

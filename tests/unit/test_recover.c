@@ -167,6 +167,22 @@ static void all_parts_there(void **state)
     done(&w);
 }
 
+// Bytes that are another object's are not in staging: nothing of such a file can be used.
+static void ranges_of_other_objects(void **state)
+{
+    struct world w;
+    sealed_upload(&w, PARTS);
+    fold(&w, (struct record){.type = RECORD_CLONED, .cloned = {true}});
+    w.f.head.answer = ANSWER_GONE;
+    lists(&w, PARTS);
+    expect(&w, RECOVER_ABORT, WHY_CLONED);
+    fold(&w, (struct record){.type = RECORD_REOPENED});
+    expect(&w, RECOVER_ABORT, WHY_CLONED);
+    fold(&w, (struct record){.type = RECORD_CLONED, .cloned = {false}});
+    expect(&w, RECOVER_KEEP, WHY_INTERRUPTED);
+    done(&w);
+}
+
 static void some_parts_missing(void **state)
 {
     struct world w;
@@ -734,6 +750,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(asks_first),
         cmocka_unit_test(all_parts_there),
+        cmocka_unit_test(ranges_of_other_objects),
         cmocka_unit_test(some_parts_missing),
         cmocka_unit_test(a_gap_in_the_middle),
         cmocka_unit_test(the_server_is_believed),
