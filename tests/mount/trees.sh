@@ -246,4 +246,50 @@ t_find_and_read() {
         "$(cd "$T/src" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum | md5sum)"
 }
 
+# A tree as a source archive has: 50,000 files in 2,600 directories, up to 16 KiB, and links.
+make_archive() { # FILE
+    python3 - "$1" <<'EOF_PY'
+import io, random, sys, tarfile
+rng = random.Random(1)
+block = rng.randbytes(1 << 16)
+with tarfile.open(sys.argv[1], "w") as tar:
+    def add(name, kind, content=b"", target=""):
+        info = tarfile.TarInfo(name)
+        info.type, info.size, info.linkname = kind, len(content), target
+        info.mode = 0o755 if kind == tarfile.DIRTYPE or rng.random() < 0.05 else 0o644
+        info.mtime = 1600000000 + rng.randrange(1 << 26)
+        tar.addfile(info, io.BytesIO(content))
+    add("tree", tarfile.DIRTYPE)
+    for i in range(100):
+        add(f"tree/{i}", tarfile.DIRTYPE)
+        for j in range(25):
+            add(f"tree/{i}/{j}", tarfile.DIRTYPE)
+            for k in range(20):
+                at = rng.randrange(1 << 15)
+                add(f"tree/{i}/{j}/file-{k}.c", tarfile.REGTYPE, block[at:at + rng.randrange(rng.choice((64, 4096, 16384)))])
+        add(f"tree/{i}/link", tarfile.SYMTYPE, target="0/file-1.c")
+EOF_PY
+}
+
+t_untar_50000() { # long timeout=3600
+    make_archive "$T/tree.tar"
+    oc reset
+    local start=$SECONDS
+    check "tar" tar -C "$M" -xf "$T/tree.tar"
+    echo "untar: $((SECONDS - start)) s, $(requests) requests: $(puts_copies_deletes) PUTs, copies, deletes"
+    check_eq "objects" "$(oc list | wc -l)" $((50000 + 2600 + 1 + 100))
+    remount
+    start=$SECONDS
+    check "compare" tar -C "$M" -df "$T/tree.tar"
+    echo "compare: $((SECONDS - start)) s"
+    oc reset
+    start=$SECONDS
+    check "rm" rm -rf "$M/tree"
+    echo "rm -rf: $((SECONDS - start)) s, $(requests) requests: $(puts_copies_deletes) PUTs, copies, deletes"
+    check_eq "names" "$(ls -A "$M")" ""
+    leave
+    check_eq "objects" "$(oc list)" ""
+    check_eq "uploads" "$(oc uploads)" ""
+}
+
 . "$(dirname "$0")/lib.sh"

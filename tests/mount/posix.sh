@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# posix.sh - each system call with the errors that its manual names: the cases of posix.c.
+
+posix() { # CASE
+    mkdir "$M/$1"
+    check "$1" run_limited 60 "$OBSM_BUILD/tests/mount/posix" "$1" "$M/$1"
+}
+
+# Two or three cases on one mount.
+posix_with() { # OPTIONS CASE...
+    local options=$1 case
+    shift
+    service_start
+    mounted_with "$options"
+    chmod 755 "$T" "$M"
+    for case; do posix "$case"; done
+}
+
+tx_open() { # s3-long
+    posix_with "" open_flags open_errors input_output
+}
+
+tx_names() { # s3-long
+    posix_with "" directories links special_files
+}
+
+tx_rename_unlink() { # s3-long
+    posix_with "" renames unlinks
+}
+
+tx_access() { # s3-long
+    posix_with allow_other permissions ownership sticky_and_setgid
+}
+
+tx_attributes() { # s3-long
+    posix_with "" times xattrs
+}
+
+tx_content() { # s3-long
+    posix_with "" sizes fallocates maps locks
+}
+
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
