@@ -17,6 +17,7 @@ struct field {
     enum field_kind kind;
     uint16_t at;  // offset within struct record
     uint64_t max; // largest value, longest string or blob, most ranges
+    bool later;   // added at the end of a type: a journal from before does not have it
 };
 
 enum { FIELDS_MAX = 15 };
@@ -115,9 +116,15 @@ static const struct layout layouts[] = {
                                    OFF(planned.size), BOOL(planned.has_md5), MD5(planned.md5)}},
     [RECORD_PART] = {.name = "PART",
                      .fields = {U32(part.part_no, RECORD_PART_MAX),
-                                U32(part.generation, UINT32_MAX), OFF(part.offset), OFF(part.size),
-                                BOOL(part.has_md5), MD5(part.md5), STR(part.etag, RECORD_ETAG_MAX),
-                                BOOL(part.copied)}},
+                                U32(part.generation, UINT32_MAX),
+                                OFF(part.offset),
+                                OFF(part.size),
+                                BOOL(part.has_md5),
+                                MD5(part.md5),
+                                STR(part.etag, RECORD_ETAG_MAX),
+                                BOOL(part.copied),
+                                {F_BOOL, AT(part.has_crc64), 1, .later = true},
+                                {F_U64, AT(part.crc64), UINT64_MAX, .later = true}}},
     [RECORD_REWRITTEN] = {.name = "REWRITTEN",
                           .fields = {U32(rewritten.part_no, RECORD_PART_MAX),
                                      U32(rewritten.generation, UINT32_MAX)}},
@@ -444,7 +451,7 @@ static int decode_payload(struct cursor c, const struct layout *layout, struct r
 {
     for (const struct field *f = layout->fields;
          f < layout->fields + FIELDS_MAX && f->kind != F_END; f++)
-        if (!take_field(&c, f, (uint8_t *)ret + f->at))
+        if (!(f->later && c.n == 0) && !take_field(&c, f, (uint8_t *)ret + f->at))
             return -EBADMSG;
     return 0;
 }

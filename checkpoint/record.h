@@ -28,7 +28,8 @@
  *                      padding. bool u8; u32; u64; i64 (two's complement); string: u16 length,
  *                      the bytes, a 0; blob: u32 length, the bytes; md5: 16 bytes; ranges: u32
  *                      number, then u64 offset and u64 end each. Bytes behind the last known
- *                      field are ignored: a later version may add fields at the end.
+ *                      field are ignored: a later version may add fields at the end. Where they
+ *                      are missing they count as 0.
  *
  * Validity    A record counts if it is whole, its CRC is right, its number is the one that
  *             follows, its type is known or optional, and its fields are within their limits.
@@ -198,6 +199,8 @@ struct record_part {
     uint8_t md5[16];
     const char *etag; /* as the server gave it, without quotes */
     bool copied;
+    bool has_crc64; /* of what was sent; these two are not in journals of before */
+    uint64_t crc64;
 };
 
 struct record_rewritten {

@@ -90,7 +90,9 @@ static void emit_part(struct emitter *e, const struct state_part *p, uint32_t pa
                                     .size = p->size,
                                     .has_md5 = p->has_md5,
                                     .etag = p->etag,
-                                    .copied = p->copied}};
+                                    .copied = p->copied,
+                                    .has_crc64 = p->has_crc64,
+                                    .crc64 = p->crc64}};
         memcpy(r.part.md5, p->md5, sizeof(p->md5));
         emit(e, &r);
     }

@@ -202,7 +202,7 @@ static void drop_upload(struct journal_state *s)
 {
     for (uint32_t i = 0; i < s->n_parts; i++) {
         s->parts[i].stored_gen = 0;
-        s->parts[i].copied = false;
+        s->parts[i].copied = s->parts[i].has_crc64 = false;
         drop_str(&s->parts[i].etag);
     }
     drop_str(&s->upload_key);
@@ -286,6 +286,8 @@ static int fold_part(struct journal_state *s, const struct record *r)
     // The answer for an older content: the part is not stored, whatever came before it.
     p->stored_gen = in->generation;
     p->copied = in->copied;
+    p->has_crc64 = in->has_crc64;
+    p->crc64 = in->crc64;
     if (in->generation >= p->generation) {
         p->generation = in->generation;
         p->offset = in->offset;

@@ -49,7 +49,9 @@ struct state_part {
     uint32_t stored_gen; /* of what the server has; 0: nothing */
     bool has_md5;        /* md5 is that of the current generation */
     bool copied;
+    bool has_crc64; /* crc64 is that of the stored generation */
     uint8_t md5[16];
+    uint64_t crc64;
     char *etag; /* of the stored generation, NULL if none */
 };
 

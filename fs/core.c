@@ -104,6 +104,7 @@ static int make_client(struct fs *fs, struct err *err)
         .retry_ms = opt->retry_time,
         .sse_keys = fs->sse_keys,
         .sse_first = encrypt_first_key(fs),
+        .crc64 = opt->crc64,
         .extra_headers = (const char *const *)opt->header.v,
     };
     rc = obs_new(&obs, fs->engine, fs->keys.source, fs->log, &fs->obs, err);

@@ -307,6 +307,8 @@ static void compare_end(struct fs *fs, struct compare *c, int rc, const unsigned
         if (same) {
             (void)snprintf(p->etag, sizeof(p->etag), "%s", same->etag);
             memcpy(p->md5, md5, sizeof(p->md5));
+            p->has_crc64 = same->has_crc64;
+            p->crc64 = same->crc64;
             note_part_locked(fs, st, c->part);
             p->state = PART_STORED;
             p->stored_seq = ++fs->space->stored_seq;

@@ -171,7 +171,9 @@ void note_part_locked(struct fs *fs, struct staged *st, size_t idx)
                                   .size = p->size,
                                   .has_md5 = !p->copied,
                                   .etag = p->etag,
-                                  .copied = p->copied}};
+                                  .copied = p->copied,
+                                  .has_crc64 = p->has_crc64,
+                                  .crc64 = p->crc64}};
     memcpy(rec.part.md5, p->md5, sizeof(rec.part.md5));
     append(fs, st, &rec);
 }

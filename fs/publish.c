@@ -21,6 +21,7 @@
 #include "fs/transfer.h"
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
+#include "net/crc64.h"
 #include "net/digest.h"
 
 /* A PUT up to this size does not count among the bulk transfers. */
@@ -220,6 +221,21 @@ static void composite_etag(const struct staged *st, size_t count, char out[OBS_E
         out[0] = 0;
 }
 
+/* From those of the parts; false: not all of them are known (a part that the server copied has
+ * none). */
+static bool whole_crc64(const struct staged *st, size_t count, uint64_t *ret_crc)
+{
+    uint64_t crc = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct part *p = &st->parts[i];
+        if (!p->has_crc64)
+            return false;
+        crc = crc64_combine(crc, p->crc64, p->size);
+    }
+    *ret_crc = crc;
+    return true;
+}
+
 static void start_complete(struct fs *fs, struct staged *st, size_t count)
 {
     struct transfer *t = transfer_new_locked(fs, st, TRANSFER_COMPLETE, st->upload.key);
@@ -240,6 +256,7 @@ static void start_complete(struct fs *fs, struct staged *st, size_t count)
     }
     t->n_list = count;
     composite_etag(st, count, t->composite);
+    t->has_crc64 = fs->opt->crc64 && whole_crc64(st, count, &t->crc64);
     note_completing_locked(fs, st, t->key, t->composite);
     st->upload.state = UPLOAD_COMPLETING;
     st->final_request = true;

@@ -50,6 +50,34 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
     publish_step_locked(fs, st);
 }
 
+/* The answer to Complete says that the object's CRC-64 is not ours, or refuses it for that: once more
+ * from staging, then it is an error. False: it says nothing of that. */
+static bool wrong_crc64(struct fs *fs, struct staged *st, const struct transfer *t)
+{
+    bool refused = t->call.err.eno && strcmp(t->call.err.code, "BadDigest") == 0;
+    bool stored = !t->call.err.eno && t->call.crc64_differs;
+    struct err why = t->call.err;
+    if (!refused && !stored)
+        return false;
+    if (stored)
+        err_set(&why, -EIO, "checksum mismatch: the service states another CRC-64 of the object");
+    st->final_request = false;
+    st->upload.state = refused ? UPLOAD_ACTIVE : UPLOAD_NONE;
+    if (!st->n_punched && st->restarts++ < PUBLISH_RESTARTS_MAX) {
+        log_err(fs->log, LOG_LEVEL_WARNING, "publish", &why, "'%s' is sent again", st->upload.key);
+        publish_restart(fs, st, refused);
+        return true;
+    }
+    if (stored) { /* what was completed has no parts any more */
+        free(st->upload.key);
+        st->upload = (struct upload){0};
+        for (size_t i = 0; i < st->n_parts; i++)
+            st->parts[i].state = PART_OPEN;
+    }
+    publish_failed(fs, st, &why);
+    return true;
+}
+
 /* The service has the part with these bytes: recorded first, then it counts. */
 void publish_part_stored_locked(struct fs *fs, struct staged *st, const struct transfer *t)
 {
@@ -60,6 +88,8 @@ void publish_part_stored_locked(struct fs *fs, struct staged *st, const struct t
         memcpy(p->md5, t->call.md5, sizeof(p->md5));
     else if (etag_md5(t->call.object.etag, p->md5) < 0)
         st->upload.encrypted = true; /* a copied part whose ETag is no MD5 */
+    p->has_crc64 = fs->opt->crc64 && !p->copied;
+    p->crc64 = t->call.crc64;
     note_part_locked(fs, st, t->part);
     p->state = PART_STORED;
     p->stored_seq = ++fs->space->stored_seq;
@@ -257,5 +287,6 @@ void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
         [TRANSFER_COPY] = publish_copy_answer,
         [TRANSFER_COPY_CHECK] = publish_copy_check_answer,
     };
-    take[t->kind](fs, st, t);
+    if (t->kind != TRANSFER_COMPLETE || !wrong_crc64(fs, st, t))
+        take[t->kind](fs, st, t);
 }

@@ -141,6 +141,8 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
         p->punched = ranges_touches(&s->punched, p->offset, p->offset + p->size);
         st->n_punched += p->punched;
         p->copied = known && known->copied;
+        p->has_crc64 = known && known->has_crc64;
+        p->crc64 = known ? known->crc64 : 0;
         (void)snprintf(p->etag, sizeof(p->etag), "%s", from->etag);
         if (from->has_md5)
             memcpy(p->md5, from->md5, sizeof(p->md5));

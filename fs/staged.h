@@ -60,6 +60,8 @@ struct part {
     uint64_t gen; /* of its bytes */
     unsigned char md5[16];
     char etag[OBS_ETAG_MAX];
+    bool has_crc64; /* STORED: crc64 is known */
+    uint64_t crc64;
 };
 
 enum upload_state {

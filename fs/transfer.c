@@ -181,6 +181,7 @@ void transfer_start_locked(struct transfer *t)
     call->upload_id = t->upload_id;
     call->complete = t->list;
     call->n_complete = t->n_list;
+    call->whole_crc64 = t->has_crc64 ? &t->crc64 : NULL;
     call->part_no = (uint32_t)t->part + 1;
     call->done = transfer_done;
     call->arg = t;

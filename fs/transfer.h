@@ -51,6 +51,8 @@ struct transfer {
     struct obs_props props;
     struct obs_part *list;
     size_t n_list;
+    bool has_crc64; /* COMPLETE: crc64 is that of the whole */
+    uint64_t crc64;
     char composite[OBS_ETAG_MAX]; /* COMPLETE, CHECK: the ETag that we expect, "" if it can't be
                                      known */
 };

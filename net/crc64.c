@@ -2,6 +2,7 @@
 // CRC-64/XZ, eight bytes at a step; see crc64.h.
 #include "net/crc64.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* The polynomial with its bits in reverse order. */
@@ -95,4 +96,21 @@ uint64_t crc64_combine(uint64_t crc_a, uint64_t crc_b, uint64_t len_b)
         square = multiply(square, square);
     }
     return multiply(crc_a, power) ^ crc_b;
+}
+
+int crc64_parse(const char *text, uint64_t *ret_crc)
+{
+    uint64_t v = 0;
+    if (!*text)
+        return -EINVAL;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return -EINVAL;
+        unsigned digit = (unsigned)(*text - '0');
+        if (v > (UINT64_MAX - digit) / 10)
+            return -EINVAL;
+        v = v * 10 + digit;
+    }
+    *ret_crc = v;
+    return 0;
 }

@@ -17,4 +17,7 @@ uint64_t crc64_update(uint64_t crc, const void *p, size_t n);
 /* The checksum of A followed by B, from crc(A), crc(B) and the length of B. */
 uint64_t crc64_combine(uint64_t crc_a, uint64_t crc_b, uint64_t len_b);
 
+/* A header's value: decimal digits and nothing else. -EINVAL. */
+int crc64_parse(const char *text, uint64_t *ret_crc);
+
 #endif

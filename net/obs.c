@@ -92,6 +92,7 @@ int obs_new(const struct obs_config *config, struct engine *engine, struct cred_
     obs->stall_ms = config->stall_ms > 0 ? config->stall_ms : STALL_MS;
     obs->retry_ms = config->retry_ms > 0 ? config->retry_ms : RETRY_MS;
     obs->sse_keys = config->sse_keys;
+    obs->crc64 = config->crc64;
     atomic_init(&obs->sse_first, config->sse_keys ? config->sse_first : -1);
     int rc = url_endpoint_parse(config->endpoint, &obs->endpoint, err);
     if (rc == 0)
@@ -262,6 +263,8 @@ void obs_call_clear(struct obs_call *call)
     call->server_time = 0;
     call->upload_id_out[0] = 0;
     memset(call->md5, 0, sizeof(call->md5));
+    call->crc64 = 0;
+    call->crc64_differs = false;
     call->state = NULL;
 }
 

@@ -14,6 +14,8 @@
  *             with parts, nothing of them with other operations. A customer's key is never sent
  *             but over TLS. What is read and refused for want of its key is asked for again with
  *             each of the client's keys in turn.
+ * CRC-64      x-obs-checksum-crc64ecma (OBS SDKs, isAttachCrc64; the API pages do not have it) is
+ *             sent if the client was made so, and compared where the service answers with one.
  * Ownership   The request half (strings, arrays, body) belongs to the caller and must stay until
  *             `done` was called. The answer half belongs to the call; obs_call_clear() frees it.
  * Threads     obs_submit() and obs_cancel() from any thread, never blocking. `done`, `body.read`
@@ -169,6 +171,7 @@ struct obs_call {
     uint32_t part_no;
     const struct obs_part *complete; /* ascending */
     size_t n_complete;
+    const uint64_t *whole_crc64; /* COMPLETE: CRC-64 of the object, to go along; or NULL */
     const char *const *keys;
     size_t n_keys;
     const char *prefix;
@@ -195,6 +198,8 @@ struct obs_call {
     struct obs_parts parts;
     char upload_id_out[OBS_UPLOAD_ID_MAX];
     unsigned char md5[16]; /* of the body that was sent; of a single PUT or part */
+    uint64_t crc64;        /* the same, if obs_config.crc64 */
+    bool crc64_differs;    /* COMPLETE: the service states another one than whole_crc64 */
     struct err wire;       /* the last attempt that failed, also if a later one succeeded */
 
     /* --- private to net/ --- */
@@ -218,6 +223,7 @@ struct obs_config {
     int64_t retry_ms;                 /* default for give_up_ms; 0: 10 minutes */
     const struct sse_keys *sse_keys;  /* the customer's keys, or NULL; outlive the client */
     int sse_first;                    /* which of them is tried first, -1: none */
+    bool crc64;                       /* PUTs and parts are hashed first; their CRC-64 goes along */
     const char *const *extra_headers; /* NULL or NULL-terminated "Name: value": sent with PUT,
                                          initiate, complete, abort, copy */
 };

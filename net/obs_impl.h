@@ -32,6 +32,7 @@ struct obs {
     struct http_fields extra;
     bool has_callback; /* one of them is the service's callback header */
     const struct sse_keys *sse_keys;
+    bool crc64;
     /* atomic */
     _Atomic int64_t clock_offset; /* seconds: the server's time less ours */
     atomic_int sse_first;         /* the customer's key that was right the last time; -1: none */
@@ -57,6 +58,7 @@ struct obs_state {
     struct digest *digest; /* of the caller's body */
     uint64_t hashed;       /* bytes in it; UINT64_MAX: not in order, it says nothing */
     bool md5_known;        /* call->md5 was computed before sending */
+    bool crc64_known;      /* and call->crc64 */
 
     /* what a GET has received, over all attempts */
     uint64_t received;
@@ -105,6 +107,8 @@ int obs_parse(struct obs_state *st);
 int obs_spoiled(struct obs_state *st, const char *what);
 /* "x-obs-NAME" or "x-amz-NAME" of the answer, or NULL. */
 const char *obs_field(const struct obs_state *st, const char *name);
+/* The service states a CRC-64 that is not `crc`. */
+bool obs_crc64_differs(const struct obs_state *st, uint64_t crc);
 /* Sets http.err from an error document or fields. */
 struct xml_fault;
 int obs_fault(struct obs_state *st, const struct xml_fault *fault);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "net/base/clock.h"
+#include "net/crc64.h"
 #include "net/obs_impl.h"
 #include "net/props.h"
 #include "net/xml.h"
@@ -147,6 +148,15 @@ static void etag_of_location(struct obs_state *st)
         (void)etag_clean(buf_str(&value), st->call->object.etag, sizeof(st->call->object.etag));
 }
 
+bool obs_crc64_differs(const struct obs_state *st, uint64_t crc)
+{
+    const char *text = obs_field(st, "checksum-crc64ecma");
+    uint64_t stated;
+    if (!text)
+        text = obs_field(st, "hash-crc64ecma"); /* its older name */
+    return text && (crc64_parse(text, &stated) < 0 || stated != crc);
+}
+
 static int parse_stored(struct obs_state *st)
 {
     struct obs_call *call = st->call;
@@ -166,6 +176,8 @@ static int parse_stored(struct obs_state *st)
             return err_set(&st->http.err, -EIO, "the checksum could not be computed");
         memcpy(call->md5, md5, sizeof(call->md5));
     }
+    if (st->crc64_known && obs_crc64_differs(st, call->crc64))
+        return obs_spoiled(st, "CRC-64 mismatch: what was stored is not what was sent");
     /* Then the ETag is no checksum (OBS API: querying object metadata): the service has compared
      * the one that came with the data. It comes along next time. */
     if (call->object.encrypted)
@@ -261,6 +273,8 @@ static int parse_etag(struct obs_state *st)
     if (rc < 0)
         return parsed(st, rc, &fault);
     copy_text(call->object.etag, sizeof(call->object.etag), etag);
+    call->crc64_differs = call->op == OBS_MP_COMPLETE && call->whole_crc64 &&
+                          obs_crc64_differs(st, *call->whole_crc64);
     if (mtime_ms)
         call->object.mtime_ms = mtime_ms;
     return 0;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "net/base/cleanup.h"
+#include "net/crc64.h"
 #include "net/obs_impl.h"
 #include "net/props.h"
 #include "net/sign.h"
@@ -112,11 +113,14 @@ static int hash_first(struct obs_state *st)
     if (!p)
         return err_set(&st->http.err, -ENOMEM, "out of memory");
     uint64_t off = 0;
+    call->crc64 = 0;
     int rc = digest_reset(st->digest);
     while (rc == 0 && off < call->body.size) {
         uint64_t left = call->body.size - off;
         ssize_t got = call->body.read(call->body.arg, off, p, left < HASH_STEP ? left : HASH_STEP);
         rc = got > 0 ? digest_add(st->digest, p, (size_t)got) : (got ? (int)got : -EIO);
+        if (got > 0 && st->obs->crc64)
+            call->crc64 = crc64_update(call->crc64, p, (size_t)got);
         off += got > 0 ? (uint64_t)got : 0;
     }
     if (rc == 0)
@@ -125,6 +129,7 @@ static int hash_first(struct obs_state *st)
         return err_set(&st->http.err, rc, "the data to send cannot be read");
     memcpy(call->md5, out, sizeof(call->md5));
     st->md5_known = true;
+    st->crc64_known = st->obs->crc64;
     return 0;
 }
 
@@ -141,7 +146,7 @@ static int prepare_body(struct obs_state *st)
         if (!st->digest || (!st->md5_known && digest_reset(st->digest) < 0))
             return err_set(err, -ENOMEM, "out of memory");
         st->hashed = 0;
-        bool first = call->body.content_md5 || atomic_load(&st->obs->opaque);
+        bool first = call->body.content_md5 || st->obs->crc64 || atomic_load(&st->obs->opaque);
         return first && !st->md5_known ? hash_first(st) : 0;
     }
     if (!st->http.body.present || st->text.n)
@@ -330,6 +335,13 @@ static int add_md5(struct obs_state *st, struct http_request *req)
     return rc < 0 ? rc : http_fields_add(&req->fields, "Content-MD5", text);
 }
 
+static int add_crc64(struct obs_state *st, struct http_request *req, uint64_t crc)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRIu64, crc);
+    return obs_add_prefixed(st, req, "checksum-crc64ecma", text);
+}
+
 static int add_fields(struct obs_state *st, struct http_request *req)
 {
     const struct obs_call *call = st->call;
@@ -352,6 +364,10 @@ static int add_fields(struct obs_state *st, struct http_request *req)
         rc = http_fields_add(&req->fields, "Content-Type", "application/xml");
     if (rc == 0 && (call->op == OBS_DELETE_BATCH || st->md5_known))
         rc = add_md5(st, req);
+    if (rc == 0 && st->crc64_known)
+        rc = add_crc64(st, req, call->crc64);
+    if (rc == 0 && call->op == OBS_MP_COMPLETE && call->whole_crc64)
+        rc = add_crc64(st, req, *call->whole_crc64);
     return rc;
 }
 

@@ -181,9 +181,9 @@ static const char *const entity_headers[] = {"Content-Type",     "Content-Encodi
                                              "Cache-Control",    "Expires"};
 
 /* Headers with the prefix that speak of the answer or the request, not of the object. */
-static const char *const answer_headers[] = {"request-id",    "id-2",           "error-code",
-                                             "error-message", "date",           "api",
-                                             "api-version",   "security-token", "content-sha256"};
+static const char *const answer_headers[] = {
+    "request-id",  "id-2",           "error-code",     "error-message",      "date",          "api",
+    "api-version", "security-token", "content-sha256", "checksum-crc64ecma", "hash-crc64ecma"};
 
 static bool listed(const char *name, const char *const *list, size_t n)
 {

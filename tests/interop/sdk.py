@@ -5,6 +5,7 @@
   get KEY FILE [NAME=VALUE]...     the object must have this user metadata
   list PREFIX KEY...               the listing must be these
   delete KEY
+  upload-crc64 KEY FILE        uploadFile with a CRC-64; prints what the service answers
   upload KEY FILE                  uploadFile as its documentation shows
   upload-fails KEY FILE            the same while the service refuses part 3: it must fail
 """
@@ -79,6 +80,9 @@ def main(command, *words):
         good(obs.deleteObject(BUCKET, words[0]))
     elif command == "upload":
         good(upload(obs, *words))
+    elif command == "upload-crc64":
+        stored = good(obs.uploadFile(BUCKET, *words, 10 * 1024 * 1024, 2, isAttachCrc64=True))
+        print(stored.body.crc64)
     elif command == "upload-fails":
         set_faults([{"operation": "UploadPart", "query": "*partNumber=3*", "count": -1, "status": 500}])
         try:

@@ -73,6 +73,18 @@ t_resumable_upload() {
     check "the mount reads it" cmp "$T/f" "$M/up/large"
 }
 
+# The SDK and the mount state the same CRC-64 of a file in parts, each in its own pieces.
+t_crc64() {
+    leave
+    mounted_with crc64=on
+    make_file "$T/f" $((12 * 1024 * 1024 + 7))
+    cp "$T/f" "$M/f" || fail "cp"
+    ours=$(oc sent CompleteMultipartUpload f x-obs-checksum-crc64ecma)
+    theirs=$(sdk upload-crc64 g "$T/f")
+    check_eq "CRC-64" "$ours" "$theirs"
+    [[ $ours =~ ^[0-9]+$ ]] || fail "no CRC-64 was sent: $ours"
+}
+
 # The SDK deletes and overwrites behind the mount.
 t_sdk_changes_are_seen() {
     echo old >"$M/f"

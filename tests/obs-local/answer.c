@@ -37,6 +37,12 @@ void ans_etag(struct request *r, const char *etag)
     ans_header(r, "ETag", arena_printf(&r->mem, "\"%s\"", etag));
 }
 
+void ans_crc64(struct request *r, uint64_t crc)
+{
+    ans_service_header(r, "checksum-crc64ecma",
+                       arena_printf(&r->mem, "%llu", (unsigned long long)crc));
+}
+
 static void error_xml(struct request *r, const char *code, const char *message)
 {
     struct buf *b = &r->out;
@@ -366,6 +372,16 @@ static void spoil_etags(struct request *r)
         at[12] = at[12] == '0' ? '1' : '0';
 }
 
+static void spoil_crc64(struct request *r)
+{
+    for (size_t i = 0; i < r->out_headers.n; i++) {
+        struct pair *p = &r->out_headers.v[i];
+        char *end = p->value + strlen(p->value);
+        if (strcasestr(p->name, "checksum-crc64ecma") && end > p->value)
+            end[-1] = end[-1] == '0' ? '1' : '0';
+    }
+}
+
 static void add_common_headers(struct request *r, struct MHD_Response *resp)
 {
     char date[30];
@@ -390,6 +406,8 @@ enum MHD_Result answer_send(struct request *r)
     apply_late_faults(r);
     if (r->fault.wrong_etag)
         spoil_etags(r);
+    if (r->fault.wrong_crc64)
+        spoil_crc64(r);
     wait_before(r);
     if (r->fault.reset == FAULT_RESET_AFTER || r->fault.reset == FAULT_RESET)
         return answer_reset(r);

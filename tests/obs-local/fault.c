@@ -83,6 +83,7 @@ static const struct {
     {"short_body", JSON_INTEGER},
     {"long_body", JSON_INTEGER},
     {"wrong_etag", JSON_TRUE},
+    {"wrong_crc64", JSON_TRUE},
     {"status", JSON_INTEGER},
     {"code", JSON_STRING},
     {"message", JSON_STRING},
@@ -236,6 +237,7 @@ static void fill_hit(const json_t *spec, struct arena *mem, struct fault_hit *h)
     h->cut_at = number_or(spec, "cut_after_bytes", -1);
     h->body_delta = number_or(spec, "long_body", 0) - number_or(spec, "short_body", 0);
     h->wrong_etag = json_is_true(json_object_get(spec, "wrong_etag"));
+    h->wrong_crc64 = json_is_true(json_object_get(spec, "wrong_crc64"));
     h->status = (int)number_or(spec, "status", 0);
     h->code = copy_of(mem, spec, "code");
     h->message = copy_of(mem, spec, "message");

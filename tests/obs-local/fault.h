@@ -36,6 +36,7 @@ struct fault_hit {
     int64_t stall_at;   /* stop sending after so many bytes of the answer's body; -1: not */
     int64_t body_delta; /* the answer's body is so much longer or shorter than it should be */
     bool wrong_etag;
+    bool wrong_crc64;
     int status; /* 0: no error is made */
     const char *code;
     const char *message;

@@ -8,7 +8,7 @@
  *   P bucket key size etag mtime since upload segments ended N (name value)*N
  *   X bucket key
  *   U id bucket key since initiator N (name value)*N
- *   Q id number size etag md5 mtime segments
+ *   Q id number size etag md5 mtime segments [crc64]
  *   A id
  * "ended" is the upload that this object completes.
  */
@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 
 #include "net/base/cleanup.h"
+#include "tests/obs-local/crc64.h"
 
 enum { LINE_MAX_BYTES = 8 << 20 };
 
@@ -138,6 +139,8 @@ static void line_part(struct buf *line, const struct upload *u, const struct par
     add_text(line, md5);
     add_number(line, p->mtime_ms);
     add_segs(line, &p->segs);
+    if (p->has_crc64)
+        buf_addf(line, " %llu", (unsigned long long)p->crc64);
 }
 
 void journal_bucket_locked(struct store *s, const struct bucket *b)
@@ -400,6 +403,10 @@ static void load_part(struct loader *l)
         l->bad = true;
     p.mtime_ms = next_number(l);
     next_segs(l, &p.segs);
+    if (l->at) {
+        p.has_crc64 = true;
+        l->bad |= !crc_read(next_text(l), &p.crc64);
+    }
     if (!u || l->bad)
         segs_done(&p.segs);
     else

@@ -35,6 +35,9 @@ bool props_check_customer_key(struct request *r, const struct pairs *props, cons
 /* The ETag of a body: its MD5, or something else if the object is encrypted. */
 void props_etag(const struct pairs *props, const unsigned char md5[16], char *out, size_t size);
 
+/* The CRC-64 of the content: kept, and given back in this answer. */
+void props_set_crc64(struct request *r, struct pairs *props, uint64_t crc);
+
 /* True if anyone may read what has these properties. */
 bool props_public_read(const struct pairs *props);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/base/cleanup.h"
+#include "tests/obs-local/crc64.h"
 #include "tests/obs-local/range.h"
 #include "tests/obs-local/xmlin.h"
 
@@ -103,7 +104,7 @@ static bool store_part(struct request *r, struct part *p)
 
 static void upload_part(struct request *r)
 {
-    struct part p = {.size = r->received};
+    struct part p = {.size = r->received, .has_crc64 = r->has_crc64, .crc64 = r->crc64};
     struct pairs props = {0};
     if (part_args(r, &p, &props)) {
         p.segs = r->segs;
@@ -115,6 +116,8 @@ static void upload_part(struct request *r)
         if (store_part(r, &p)) {
             ans_status(r, 200);
             ans_etag(r, etag);
+            if (r->has_crc64)
+                ans_crc64(r, r->crc64);
             props_sse_to_answer(r, &props);
         }
     }
@@ -320,6 +323,23 @@ static struct object *assemble(const struct upload *u, const struct wanted *v, i
     return o;
 }
 
+/* The CRC-64 of the object, if all parts came with theirs. False: another one was promised. */
+static bool combine_crc64(struct request *r, const struct upload *u, const struct wanted *v, int n,
+                          struct object *o)
+{
+    uint64_t crc = 0;
+    for (int i = 0; i < n; i++) {
+        const struct part *p = find_part(u, v[i].number);
+        if (!p->has_crc64)
+            return true;
+        crc = crc_join(crc, p->crc64, p->size);
+    }
+    if (r->has_crc64 && r->crc64 != crc)
+        return false;
+    props_set_crc64(r, &o->props, crc);
+    return true;
+}
+
 static void complete_answer(struct request *r, const struct object *o)
 {
     ans_xml(r, "CompleteMultipartUploadResult");
@@ -352,12 +372,18 @@ static void complete(struct request *r)
         code = check_parts(r, u, v, n);
     if (!code) {
         struct object *o = assemble(u, v, n);
+        if (!combine_crc64(r, u, v, n, o)) {
+            object_unref(o);
+            code = "BadDigest";
+            goto out;
+        }
         complete_answer(r, o);
         if (upload_complete_locked(s, u, o, NULL) != 0) {
             object_unref(o);
             code = "NoSuchBucket";
         }
     }
+out:
     lock_drop(&s->lock);
     if (code)
         ans_error(r, code, NULL);

@@ -88,6 +88,8 @@ static void put_object(struct request *r)
     memcpy(etag, o->etag, sizeof(etag));
     ans_status(r, 200);
     ans_etag(r, etag);
+    if (r->has_crc64)
+        props_set_crc64(r, &o->props, r->crc64);
     props_sse_to_answer(r, &o->props);
     const char *class = props_storage_class(r, &o->props);
     if (strcmp(class, "STANDARD") != 0)

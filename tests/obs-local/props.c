@@ -274,6 +274,13 @@ void props_sse_to_answer(struct request *r, const struct pairs *props)
     }
 }
 
+void props_set_crc64(struct request *r, struct pairs *props, uint64_t crc)
+{
+    pairs_set(props, "x-checksum-crc64ecma",
+              arena_printf(&r->mem, "%llu", (unsigned long long)crc));
+    ans_crc64(r, crc);
+}
+
 static void show_property(struct request *r, const char *name, const char *value)
 {
     if (text_starts(name, "x-meta-")) {
@@ -284,6 +291,8 @@ static void show_property(struct request *r, const char *name, const char *value
         if (strcmp(name, entity_headers[i].stored) == 0)
             ans_header(r, entity_headers[i].shown, value);
     }
+    if (strcmp(name, "x-checksum-crc64ecma") == 0)
+        ans_service_header(r, name + 2, value);
     if (!text_starts(name, "x-") || strcmp(name, "x-storage-class") == 0)
         return;
     for (size_t i = 0; i < sizeof(service_headers) / sizeof(service_headers[0]); i++) {

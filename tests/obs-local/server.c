@@ -15,6 +15,7 @@
 #include "net/base/clock.h"
 #include "tests/obs-local/answer.h"
 #include "tests/obs-local/auth.h"
+#include "tests/obs-local/crc64.h"
 
 /* A connection's memory: half of it is the read buffer, so it is also how much of a body comes at
  * once. */
@@ -142,6 +143,17 @@ static void apply_early_faults(struct request *r)
         ans_error_status(r, f->status, f->code, f->message);
 }
 
+/* OBS SDK: isAttachCrc64. */
+static void take_crc64(struct request *r)
+{
+    const char *text = req_header(r, "checksum-crc64ecma");
+    if (!text)
+        text = req_header(r, "hash-crc64ecma");
+    r->has_crc64 = text != NULL;
+    if (text && !crc_read(text, &r->crc64))
+        ans_error(r, "InvalidDigest", "The CRC-64 you specified is not valid.");
+}
+
 static bool is_admin(const struct request *r)
 {
     return r->op->name[0] == '/';
@@ -171,6 +183,8 @@ static void request_begin(struct request *r)
         faults_match(r->srv->faults, r, &r->mem, &r->fault);
         apply_early_faults(r);
     }
+    if (!r->failed)
+        take_crc64(r);
     if (!r->failed && r->op->begin)
         r->op->begin(r);
     if (r->failed)
@@ -220,6 +234,8 @@ static void take_body(struct request *r, const char *p, size_t n)
         EVP_DigestUpdate(r->md5, p, n);
     if (r->sha256)
         EVP_DigestUpdate(r->sha256, p, n);
+    if (r->has_crc64)
+        r->crc64_body = crc_add(r->crc64_body, p, n);
     int rc = 0;
     if (r->op->body == BODY_BLOB)
         rc = blob_write(&r->writer, p, n);
@@ -242,6 +258,10 @@ static void check_digests(struct request *r)
             ans_error(r, "XAmzContentSHA256Mismatch", NULL);
             return;
         }
+    }
+    if (r->has_crc64 && r->op->body == BODY_BLOB && r->crc64 != r->crc64_body) {
+        ans_error(r, "BadDigest", "The CRC-64 you specified did not match what we received.");
+        return;
     }
     const char *md5 = req_plain_header(r, "content-md5");
     if (!md5 || r->op->body == BODY_NONE)

@@ -122,6 +122,9 @@ struct request {
     bool writing;
     EVP_MD_CTX *md5;
     EVP_MD_CTX *sha256;       /* only if its value was promised */
+    bool has_crc64;           /* the same */
+    uint64_t crc64;           /* the value that was promised */
+    uint64_t crc64_body;      /* of the body so far */
     unsigned char digest[16]; /* MD5, in op->finish() */
     struct segs segs;         /* the body, in op->finish(); what is left is dropped */
     struct buf body;
@@ -161,6 +164,7 @@ void ans_header(struct request *r, const char *name, const char *value);
 void ans_service_header(struct request *r, const char *base, const char *value);
 void ans_status(struct request *r, int status);
 void ans_etag(struct request *r, const char *etag);
+void ans_crc64(struct request *r, uint64_t crc);
 
 /* Answers with an error of the service: status by the code (error.c). `message` NULL: its usual
  * one. The first failure counts. */

@@ -49,7 +49,8 @@ struct segs {
 };
 
 /* Property names: "content-type" and the other five entity headers; "x-meta-NAME"; "x-NAME" for
- * what is sent as x-obs-NAME or x-amz-NAME; "acl-xml". */
+ * what is sent as x-obs-NAME or x-amz-NAME; "acl-xml". "x-checksum-crc64ecma" is the CRC-64 of the content,
+ * if it is known. */
 struct object {
     atomic_uint refs;
     uint64_t size;
@@ -67,6 +68,8 @@ struct part {
     int64_t mtime_ms;
     char etag[STORE_ETAG_MAX];
     unsigned char md5[16];
+    bool has_crc64; /* it came along */
+    uint64_t crc64;
     struct segs segs;
 };
 

@@ -100,6 +100,15 @@ def field(answer, tag):
     return urllib.parse.unquote(found.group(1).decode()) if found else None
 
 
+def crc64(data):
+    crc = 2**64 - 1
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xc96c5795d7870f42 if crc & 1 else 0)
+    return str(crc ^ 2**64 - 1)
+
+
 class Case(unittest.TestCase):
     args = ()
 
@@ -283,6 +292,34 @@ class Multipart(Case):
         self.assertEqual(self.ok('HEAD', k).getheader('ETag'), '"%s"' % want)
         self.assertEqual(self.ok('GET', k, status=206, headers={'Range': 'bytes=102000-103000'})
                          .text, (body + body)[102000:103001])
+
+    def test_crc64(self):
+        k, name = BUCKET + 'crc', 'x-obs-checksum-crc64ecma'
+        self.assertEqual(crc64(b'123456789'), '11051210869376104954')
+        self.fails((400, 'BadDigest'), 'PUT', k, body=b'x', headers={name: '1'})
+        self.fails((400, 'InvalidDigest'), 'PUT', k, body=b'x', headers={name: '-1'})
+        answer = self.ok('PUT', k, body=b'small', headers={name: crc64(b'small')})
+        self.assertEqual(answer.getheader(name), crc64(b'small'))
+        self.assertEqual(self.ok('HEAD', k).getheader(name), crc64(b'small'))
+        u = self.initiate(k)
+        pieces = [os.urandom(102400), b'end']
+        tags = []
+        for n, piece in enumerate(pieces, 1):
+            answer = self.ok('PUT', k, sub='partNumber=%d&uploadId=%s' % (n, u), body=piece,
+                             headers={name: crc64(piece)})
+            self.assertEqual(answer.getheader(name), crc64(piece))
+            tags.append((n, hashlib.md5(piece).hexdigest()))
+        self.s.stop()
+        self.s.start()  # what it knows of parts outlives it
+        body = '<CompleteMultipartUpload>%s</CompleteMultipartUpload>' % ''.join(
+            '<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>' % t for t in tags)
+        self.fails((400, 'BadDigest'), 'POST', k, sub='uploadId=' + u, body=body, headers={name: '1'})
+        whole = crc64(b''.join(pieces))
+        self.s.faults({'operation': 'HeadObject', 'wrong_crc64': True})
+        answer = self.ok('POST', k, sub='uploadId=' + u, body=body, headers={name: whole})
+        self.assertEqual(answer.getheader(name), whole)
+        self.assertNotIn(self.ok('HEAD', k).getheader(name), (whole, None))
+        self.assertEqual(self.ok('HEAD', k).getheader(name), whole)
 
     def test_later_initiate_wins(self):
         k = BUCKET + 'winner'

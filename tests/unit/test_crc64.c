@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CRC-64/XZ against its check value and a bit-by-bit computation.
-#include <stdio.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,6 +83,35 @@ static void test_combine_large(void **state)
     assert_true(other == crc);
 }
 
+static void test_parse(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t crc;
+    } good[] = {{"0", 0},
+                {"00012", 12},
+                {"11051210869376104954", UINT64_C(0x995DC9BBDF1939FA)},
+                {"18446744073709551615", UINT64_MAX}};
+    static const char *const bad[] = {"",
+                                      " 1",
+                                      "1 ",
+                                      "-1",
+                                      "+1",
+                                      "0x1",
+                                      "18446744073709551616",
+                                      "1,2",
+                                      "99999999999999999999",
+                                      "184467440737095516150"};
+    uint64_t crc = 5;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(crc64_parse(bad[i], &crc), -EINVAL);
+    assert_int_equal(crc, 5);
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        assert_int_equal(crc64_parse(good[i].text, &crc), 0);
+        assert_true(crc == good[i].crc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +119,7 @@ int main(void)
         cmocka_unit_test(test_every_entry),
         cmocka_unit_test(test_lengths_and_pieces),
         cmocka_unit_test(test_combine_large),
+        cmocka_unit_test(test_parse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -421,7 +421,8 @@ static struct record random_record(void)
             (struct record_planned){no, gen, no * 10, (uint64_t)rand() % 11, rand() % 2, "m"};
         break;
     case RECORD_PART:
-        r.part = (struct record_part){no, gen, no * 10, 10, rand() % 2, "md5", id, rand() % 2};
+        r.part = (struct record_part){no,    gen, no * 10,    10,         rand() % 2,
+                                      "md5", id,  rand() % 2, rand() % 2, (uint64_t)rand()};
         break;
     case RECORD_REWRITTEN:
         r.rewritten = (struct record_rewritten){no, gen};
