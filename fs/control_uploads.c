@@ -24,6 +24,9 @@
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
+/* How often drain looks itself. */
+enum { DRAIN_LOOK_MS = 500 };
+
 /* One row of the list. -1: not known. */
 struct view {
     uint64_t id;
@@ -424,7 +427,8 @@ int uploads_drain_locked(struct fs *fs, struct intr *intr, struct err *err)
     (void)hold_run_locked(fs, clock_ms(), true);
     (void)meta_run_locked(fs, clock_ms(), true);
     while (publish_busy_locked(fs) || fs->reviving) {
-        int rc = fs_wait_locked(fs, &fs->idle, intr, -1);
+        /* Looked at again and again: a pause or an unlink ends it without a word. */
+        int rc = fs_wait_locked(fs, &fs->idle, intr, DRAIN_LOOK_MS);
         if (rc == -EINTR)
             return err_set(err, rc, "interrupted");
     }

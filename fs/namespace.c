@@ -10,6 +10,7 @@
 #include "fs/clone.h"
 #include "fs/dir.h"
 #include "fs/encrypt.h"
+#include "fs/meta.h"
 #include "fs/names.h"
 #include "fs/note.h"
 #include "fs/options.h"
@@ -121,6 +122,7 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
         inode_pin_locked(inode);
         rc = request_run_locked(fs, &call, intr, "store");
         inode->moving--;
+        waitlist_finish_locked(fs, &inode->move_waiters, 0);
         if (rc == 0)
             rc = inode_set_version_locked(inode, call.object.etag, memory.n, 0);
         if (rc == 0)
@@ -379,6 +381,11 @@ static int delete_object(struct fs *fs, struct inode *inode, struct intr *intr)
     inode->moving++;
     rc = request_run_locked(fs, &call, intr, "delete");
     inode->moving--;
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    if (rc < 0) { /* it keeps its name: what waited meanwhile goes on */
+        publish_resume_locked(fs);
+        meta_resume_locked(fs);
+    }
     obs_call_clear(&call);
     if (rc < 0 && inode->parent) {
         inode->parent->list_start_ms = 0;

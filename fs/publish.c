@@ -503,13 +503,22 @@ void publish_pump_locked(struct fs *fs)
     }
 }
 
+static bool has_ready(const struct staged *st)
+{
+    for (size_t i = st->next_ready; i < st->n_parts; i++) {
+        if (st->parts[i].state == PART_READY)
+            return true;
+    }
+    return false;
+}
+
 void publish_resume_locked(struct fs *fs)
 {
     struct staged *st, *tmp;
     DL_FOREACH_SAFE (fs->staged, st, tmp) {
         if (st->state == STAGED_PUBLISHING)
             publish_step_locked(fs, st);
-        else if (st->state == STAGED_OPEN && st->upload.state == UPLOAD_ACTIVE)
+        else if (st->state == STAGED_OPEN && (st->upload.state == UPLOAD_ACTIVE || has_ready(st)))
             publish_part_ready_locked(fs, st);
     }
 }

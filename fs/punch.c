@@ -302,6 +302,7 @@ void space_press_locked(struct fs *fs)
 
 int64_t space_run_locked(struct fs *fs, int64_t now_ms)
 {
+    space_uploads_locked(fs);
     if (!fs->space->queue.head)
         return INT64_MAX;
     space_press_locked(fs);

@@ -311,6 +311,9 @@ void space_forget_locked(struct fs *fs, struct staged *st)
     imap_done(&st->room);
     imap_done(&st->fetched);
     space_serve_locked(fs);
+    if (fs->space
+            ->uploads_waiting) /* its upload has ended; not from here: the caller goes through lists */
+        timer_wake_locked(fs, clock_ms());
 }
 
 void space_kept_locked(struct fs *fs, uint64_t more, uint64_t less)
@@ -394,20 +397,24 @@ bool space_may_initiate_locked(struct fs *fs, struct staged *st)
     return false;
 }
 
+static struct staged *first_awaiting(const struct fs *fs)
+{
+    struct staged *st = fs->staged;
+    while (st && (!st->awaits_upload || st->state == STAGED_DEAD))
+        st = st->next;
+    return st;
+}
+
 void space_uploads_locked(struct fs *fs)
 {
-    struct staged *st, *tmp;
-    if (!fs->space->uploads_waiting)
-        return;
-    DL_FOREACH_SAFE (fs->staged, st, tmp) {
-        if (!st->awaits_upload || st->state == STAGED_DEAD)
-            continue;
+    struct staged *st;
+    while (fs->space->uploads_waiting && (st = first_awaiting(fs))) {
         st->awaits_upload = false;
         fs->space->uploads_waiting--;
         if (!space_may_initiate_locked(fs, st))
             return;
+        /* It may have nothing to send any more: then it is the next one's turn. */
         publish_part_ready_locked(fs, st);
         publish_step_locked(fs, st);
-        return; /* one has ended, one begins */
     }
 }

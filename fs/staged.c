@@ -266,6 +266,8 @@ void staged_write_end_locked(struct fs *fs, struct staged *st, uint64_t off, uin
     if (st->state == STAGED_DEAD) {
         staged_reap_locked(fs, st);
     } else if (!st->writing) {
+        waitlist_finish_locked(fs, &st->writable,
+                               0); /* truncate and fallocate, which wait for it */
         publish_step_locked(fs, st);
         space_press_locked(fs); /* nobody could punch while it was written */
     }

@@ -131,7 +131,8 @@ struct staged {
     unsigned put_meta_gen;     /* of the attributes that went out with a single PUT */
     unsigned restarts;         /* of a vanished upload, in this publication */
     struct waitlist published; /* waiters with target = generation */
-    struct waitlist writable;  /* writers waiting for the end of a publication or a fill */
+    struct waitlist
+        writable; /* changes waiting for the end of a publication, a fill, other writes */
 
     /* filling from the stored object: one range at a time */
     bool filling;
