@@ -14,7 +14,7 @@
   obsclient.py bytes OP                          how many bytes these answers had
   obsclient.py signatures KIND                   how many requests were signed so (obs, v2, v4, ..)
   obsclient.py log [OP]                          "OP<tab>KEY<tab>STATUS<tab>BYTES-IN" a request
-  obsclient.py sent OP KEY HEADER                the values of that header in these requests, a line each ("-": none)
+  obsclient.py sent OP KEY HEADER...             what the last of these requests said, a line a header ("-": none)
   obsclient.py acl KEY                           the answer of GET ?acl
   obsclient.py arrived OP HEADER                 "KEY<tab>VALUE" ("-": none) a request
   obsclient.py key-headers FILE                  the three HEADER:VALUE for the key in FILE (32 bytes)
@@ -204,10 +204,10 @@ def log(port, op=None):
             print(r["op"], r["key"], r["status"], r["bytes_in"], sep="\t")
 
 
-def sent(port, op, key, header):
-    for r in admin(port, "GET", f"/-/log?tail=100000&op={op}"):
-        if r["key"] == key:
-            print(r["headers"].get(header.lower(), "-"))
+def sent(port, op, key, *headers):
+    last = [r for r in admin(port, "GET", f"/-/log?tail=100000&op={op}") if r["key"] == key][-1:]
+    for r in last:
+        print("\n".join(r["headers"].get(name.lower(), "-") for name in headers))
 
 
 def main(command, *arguments):
