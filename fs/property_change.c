@@ -15,6 +15,8 @@
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
 
+enum { GRANTS_MAX = 100 }; /* of each kind, see fs/property.c */
+
 /* One change under way: what the file has of both kinds once it has succeeded. */
 struct change {
     struct fs *fs;
@@ -102,7 +104,70 @@ static int drop_metadata(struct change *c)
     return rc;
 }
 
-/* Without grants: one of the service's own lists. */
+/* Rights as one list: what the canned one means, and one entry for each account of a grant. */
+struct grants {
+    struct obs_grant v[4 * GRANTS_MAX + 2];
+    size_t n;
+    char *texts[4]; /* copies, cut into ids */
+};
+
+static int cut_ids(struct grants *g, char *text, const char *permission)
+{
+    char *save = NULL;
+    for (char *id = strtok_r(text, ",", &save); id; id = strtok_r(NULL, ",", &save)) {
+        if (g->n == sizeof(g->v) / sizeof(*g->v))
+            return -E2BIG;
+        g->v[g->n++] = (struct obs_grant){.id = id + strlen("id="), .permission = permission};
+    }
+    return 0;
+}
+
+/* 0 with g->n 0: there are no grants, the canned list says all. */
+static int list_grants(const struct change *c, struct grants *g)
+{
+    static const char *const v[][2] = {{"grant.read", "READ"},
+                                       {"grant.read_acp", "READ_ACP"},
+                                       {"grant.write_acp", "WRITE_ACP"},
+                                       {"grant.full_control", "FULL_CONTROL"}};
+    const char *acl = obs_props_get(&c->settings, OBS_PROP_RAW, "acl");
+    int rc = 0;
+    for (size_t i = 0; i < 4 && rc == 0; i++) {
+        const char *ids = obs_props_get(&c->settings, OBS_PROP_RAW, v[i][0]);
+        if (!ids)
+            continue;
+        g->texts[i] = strdup(ids);
+        rc = g->texts[i] ? cut_ids(g, g->texts[i], v[i][1]) : -ENOMEM;
+    }
+    if (rc < 0 || !g->n || !acl || strcmp(acl, "private") == 0)
+        return rc;
+    if (strcmp(acl, "bucket-owner-full-control") == 0)
+        return err_set(c->err, -EOPNOTSUPP,
+                       "acl=bucket-owner-full-control and grants together go along with an upload "
+                       "only");
+    /* public-read-write is no more than that on an object */
+    g->v[g->n++] = (struct obs_grant){.permission = "READ"};
+    return 0;
+}
+
+/* A list of rights names its owner. */
+static int set_grants(struct change *c, const struct grants *g)
+{
+    struct obs_call ask = {.op = OBS_GET_ACL, .key = c->key, .give_up_ms = FS_META_GIVE_UP_MS};
+    int rc = send_alone(c, &ask);
+    struct obs_call call = {.op = OBS_SET_ACL,
+                            .key = c->key,
+                            .owner = ask.owner_out,
+                            .grants = g->v,
+                            .n_grants = g->n,
+                            .give_up_ms = FS_META_GIVE_UP_MS};
+    if (rc == 0)
+        rc = send_alone(c, &call);
+    obs_call_clear(&call);
+    obs_call_clear(&ask);
+    return rc;
+}
+
+/* One of the service's own lists. */
 static int set_canned(struct change *c, const char *acl)
 {
     struct obs_props props = {0};
@@ -119,11 +184,18 @@ static int set_canned(struct change *c, const char *acl)
 static int set_acl(struct change *c)
 {
     struct obs_props props = {0};
-    int rc = set_canned(c, obs_props_get(&c->settings, OBS_PROP_RAW, "acl"));
+    struct grants *g = calloc(1, sizeof(*g));
+    int rc = g ? list_grants(c, g) : -ENOMEM;
+    if (rc == 0)
+        rc = g->n ? set_grants(c, g)
+                  : set_canned(c, obs_props_get(&c->settings, OBS_PROP_RAW, "acl"));
     if (rc == 0)
         rc = add_record(c, &props);
     if (rc == 0)
         rc = set_meta(c, &props, false);
+    for (size_t i = 0; g && i < 4; i++)
+        free(g->texts[i]);
+    free(g);
     obs_props_clear(&props);
     return rc;
 }

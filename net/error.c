@@ -197,6 +197,7 @@ static const struct {
     [OBS_DELETE_BATCH] = {"obs:object:DeleteObject", "s3:DeleteObject"},
     [OBS_COPY] = {"obs:object:PutObject and obs:object:GetObject", "s3:PutObject and s3:GetObject"},
     [OBS_SET_META] = {"obs:object:ModifyObjectMetaData", "s3:PutObject"},
+    [OBS_GET_ACL] = {"obs:object:GetObjectAcl", "s3:GetObjectAcl"},
     [OBS_SET_ACL] = {"obs:object:PutObjectAcl", "s3:PutObjectAcl"},
     [OBS_MP_INITIATE] = {"obs:object:PutObject", "s3:PutObject"},
     [OBS_MP_PART] = {"obs:object:PutObject", "s3:PutObject"},

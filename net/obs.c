@@ -28,6 +28,7 @@ static const char *const op_names[OBS_OP_COUNT] = {
     [OBS_DELETE_BATCH] = "DeleteBatch",
     [OBS_COPY] = "COPY",
     [OBS_SET_META] = "SetMetadata",
+    [OBS_GET_ACL] = "GetAcl",
     [OBS_SET_ACL] = "SetAcl",
     [OBS_MP_INITIATE] = "Initiate",
     [OBS_MP_PART] = "UploadPart",

@@ -35,7 +35,7 @@
 #include "net/base/err.h"
 #include "net/base/intr.h"
 
-enum { OBS_KEY_MAX = 1024, OBS_ETAG_MAX = 128, OBS_UPLOAD_ID_MAX = 256 };
+enum { OBS_KEY_MAX = 1024, OBS_ETAG_MAX = 128, OBS_UPLOAD_ID_MAX = 256, OBS_OWNER_MAX = 256 };
 
 enum obs_dialect { OBS_DIALECT_OBS, OBS_DIALECT_S3 };
 
@@ -50,7 +50,8 @@ enum obs_op {
                          list */
     OBS_COPY,        /* source_key -> key, if_match = source's ETag, replace+props -> object.etag */
     OBS_SET_META,    /* key, props, replace; OBS dialect only: PUT ?metadata */
-    OBS_SET_ACL,     /* key, props (acl): PUT ?acl */
+    OBS_GET_ACL,     /* key                                                      -> owner_out */
+    OBS_SET_ACL,     /* key, props (acl), or owner and grants; grants: OBS dialect only */
     OBS_MP_INITIATE, /* key, props                                               -> upload_id_out */
     OBS_MP_PART,     /* key, upload_id, part_no, body                            -> object.etag */
     OBS_MP_COPY_PART,  /* source_key, offset+length, if_match -> key, upload_id, part_no ->
@@ -107,6 +108,12 @@ struct obs_body {
  * same version; only if the version is not known the bytes come again from the start of the range
  * (`off` tells). Returns 0, or -errno to give up. */
 typedef int obs_sink_fn(void *arg, uint64_t off, const void *p, size_t n);
+
+/* A right of one account, or with `id` NULL of everyone, on an object. */
+struct obs_grant {
+    const char *id;
+    const char *permission; /* READ, READ_ACP, WRITE_ACP, FULL_CONTROL */
+};
 
 struct obs_call;
 typedef void obs_done_fn(struct obs_call *call);
@@ -172,6 +179,9 @@ struct obs_call {
     const struct obs_part *complete; /* ascending */
     size_t n_complete;
     const uint64_t *whole_crc64; /* COMPLETE: CRC-64 of the object, to go along; or NULL */
+    const char *owner;
+    const struct obs_grant *grants;
+    size_t n_grants;
     const char *const *keys;
     size_t n_keys;
     const char *prefix;
@@ -197,6 +207,7 @@ struct obs_call {
     struct obs_list list;
     struct obs_parts parts;
     char upload_id_out[OBS_UPLOAD_ID_MAX];
+    char owner_out[OBS_OWNER_MAX];
     unsigned char md5[16]; /* of the body that was sent; of a single PUT or part */
     uint64_t crc64;        /* the same, if obs_config.crc64 */
     bool crc64_differs;    /* COMPLETE: the service states another one than whole_crc64 */

@@ -246,6 +246,16 @@ static int parse_initiate(struct obs_state *st)
     return parsed(st, rc, &fault);
 }
 
+static int parse_acl(struct obs_state *st)
+{
+    struct obs_call *call = st->call;
+    const struct buf *body = &st->http.response.body;
+    struct xml_fault fault = {0};
+    int rc = xml_parse_acl(body->p, body->n, call->owner_out, sizeof(call->owner_out), &fault,
+                           &st->http.err);
+    return parsed(st, rc, &fault);
+}
+
 static bool has_callback(const struct obs_state *st)
 {
     return st->obs->has_callback ||
@@ -308,6 +318,8 @@ int obs_parse(struct obs_state *st)
         return parse_etag(st);
     case OBS_MP_INITIATE:
         return parse_initiate(st);
+    case OBS_GET_ACL:
+        return parse_acl(st);
     default:
         return take_object(st);
     }

@@ -40,6 +40,7 @@ static const struct {
     [OBS_DELETE_BATCH] = {"POST", HTTP_META, Q_BUCKET | Q_LONG_ANSWER},
     [OBS_COPY] = {"PUT", HTTP_WRITE, Q_EXTRA | Q_SLOW},
     [OBS_SET_META] = {"PUT", HTTP_META, 0},
+    [OBS_GET_ACL] = {"GET", HTTP_META, Q_LONG_ANSWER},
     [OBS_SET_ACL] = {"PUT", HTTP_META, 0},
     [OBS_MP_INITIATE] = {"POST", HTTP_META, Q_EXTRA},
     [OBS_MP_PART] = {"PUT", HTTP_WRITE, Q_UPLOAD},
@@ -99,7 +100,8 @@ void obs_describe(struct obs_state *st)
     if (call->op == OBS_PUT || call->op == OBS_MP_PART)
         st->http.body = (struct http_body){
             .present = true, .size = call->body.size, .read = read_body, .arg = st};
-    if (call->op == OBS_MP_COMPLETE || call->op == OBS_DELETE_BATCH)
+    if (call->op == OBS_MP_COMPLETE || call->op == OBS_DELETE_BATCH ||
+        (call->op == OBS_SET_ACL && call->n_grants))
         st->http.body = (struct http_body){.present = true, .read = read_text, .arg = st};
 }
 
@@ -154,6 +156,8 @@ static int prepare_body(struct obs_state *st)
     st->text = BUF_INIT(TEXT_MAX);
     if (call->op == OBS_MP_COMPLETE)
         rc = xml_build_complete(&st->text, call->complete, call->n_complete);
+    else if (call->op == OBS_SET_ACL)
+        rc = xml_build_acl(&st->text, call->owner, call->grants, call->n_grants);
     else
         rc = xml_build_delete(&st->text, call->keys, call->n_keys);
     st->http.body.size = st->text.n;
@@ -200,6 +204,7 @@ static void make_query(const struct obs_state *st, struct query *q)
     case OBS_SET_META:
         ask(q, "metadata", NULL);
         break;
+    case OBS_GET_ACL:
     case OBS_SET_ACL:
         ask(q, "acl", NULL);
         break;

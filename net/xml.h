@@ -71,6 +71,12 @@ int xml_build_delete(struct buf *out, const char *const *keys, size_t n);
 /* Appends the body that completes an upload. -EINVAL if the parts do not ascend. */
 int xml_build_complete(struct buf *out, const struct obs_part *parts, size_t n);
 
+/* AccessControlPolicy: the owner's id. A missing one is -EBADMSG. */
+int xml_parse_acl(const void *p, size_t n, char *owner, size_t size, struct xml_fault *fault,
+                  struct err *err);
+/* Appends an AccessControlPolicy in the OBS dialect: everything for the owner, and the grants. */
+int xml_build_acl(struct buf *out, const char *owner, const struct obs_grant *grants, size_t n);
+
 /* Free what the struct holds and zero it. */
 void obs_list_clear(struct obs_list *list);
 void obs_parts_clear(struct obs_parts *parts);

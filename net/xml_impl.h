@@ -30,6 +30,8 @@ int xml_read(const void *p, size_t n, const struct xml_handler *handler, void *a
 /* A decimal number without sign, blanks around it allowed. -EBADMSG. */
 int xml_number(const char *text, uint64_t max, uint64_t *ret);
 bool xml_is(const char *name, const char *wanted);
+/* Text of an element. -EILSEQ for what XML 1.0 cannot carry: control characters. */
+int xml_add_text(struct buf *out, const char *text);
 /* Replaces *to by a copy of the text. -ENOMEM. */
 int xml_keep(char **to, const char *text);
 

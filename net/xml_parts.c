@@ -108,9 +108,7 @@ int xml_parse_parts(const void *p, size_t n, struct obs_parts *ret, struct xml_f
     return rc;
 }
 
-/* Text of an element. -EILSEQ for what XML 1.0 cannot carry: control characters, and bytes that are
- * not UTF-8. */
-static int add_text(struct buf *out, const char *text)
+int xml_add_text(struct buf *out, const char *text)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         if (*p < 0x20 && *p != '\t' && *p != '\n')
@@ -177,7 +175,7 @@ int xml_build_delete(struct buf *out, const char *const *keys, size_t n)
             return -EILSEQ;
         rc = buf_adds(out, "<Object><Key>");
         if (rc == 0)
-            rc = add_text(out, keys[i]);
+            rc = xml_add_text(out, keys[i]);
         if (rc == 0)
             rc = buf_adds(out, "</Key></Object>");
     }
@@ -192,7 +190,7 @@ int xml_build_complete(struct buf *out, const struct obs_part *parts, size_t n)
             return -EINVAL;
         rc = buf_addf(out, "<Part><PartNumber>%u</PartNumber><ETag>", parts[i].part_no);
         if (rc == 0)
-            rc = add_text(out, parts[i].etag);
+            rc = xml_add_text(out, parts[i].etag);
         if (rc == 0)
             rc = buf_adds(out, "</ETag></Part>");
     }

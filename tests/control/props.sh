@@ -182,13 +182,13 @@ t_after_the_upload() {
     while read -r name value header; do
         case $name in
         header.x-obs-tagging) refused "not supported" set_ f "$name" "$value" ;;
-        grant.*) ;;
         *) check "set $name" set_ f "$name" "$value" ;;
         esac
     done < <(all_properties)
     check_eq "content was sent" "$(requests PutObject CopyObject)" 0
-    check_eq "acl" "$(last SetObjectAcl f x-obs-acl)" public-read
-    check "acl there" grep -q Everyone <<<"$(oc acl f)"
+    oc acl f >"$T/acl"
+    check_eq "rights there" "$(grep -o '<Grantee>.*</Permission>' "$T/acl" | sed 's/<[^>]*>/ /g' | xargs)" \
+        "obs-local FULL_CONTROL account1 READ account2 READ account1 READ_ACP account1 WRITE_ACP account3 FULL_CONTROL Everyone READ"
     oc head f >"$T/head"
     local line
     for line in "content-type: application/x-test" "x-obs-storage-class: WARM" "cache-control: no-store" \
@@ -202,6 +202,7 @@ t_after_the_upload() {
     check "taken away" unset_ f meta.owner
     check "the type too" unset_ f content_type
     check "private again" unset_ f acl
+    for name in read read_acp write_acp full_control; do check "no grant" unset_ f "grant.$name"; done
     check "private there" test "$(oc acl f | grep -c Everyone)" = 0
     refused "not supported" unset_ f storage_class
     refused "not supported" unset_ f expires

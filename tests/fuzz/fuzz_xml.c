@@ -76,6 +76,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc = xml_parse_etag(data, size, text, sizeof(text), &ms, &f, &err);
     check_rc(rc, &f);
     FUZZ_CHECK(rc < 0 || text[0]);
+    rc = xml_parse_acl(data, size, text, sizeof(text), &f, &err);
+    check_rc(rc, &f);
+    FUZZ_CHECK(rc < 0 || text[0]);
     (void)xml_parse_error(data, size, &f);
     return 0;
 }

@@ -246,6 +246,26 @@ static void test_error_inside(void **state)
     }
 }
 
+static void test_acl(void **state)
+{
+    static const struct obs_grant grants[] = {{"a<b", "READ"}, {NULL, "READ"}};
+    CLEANUP_BUF struct buf out = BUF_INIT(4096);
+    char owner[16];
+    assert_int_equal(xml_build_acl(&out, "me&", grants, 2), 0);
+    assert_string_equal(
+        buf_str(&out),
+        "<AccessControlPolicy><Owner><ID>me&amp;</ID></Owner><AccessControlList>"
+        "<Grant><Grantee><ID>me&amp;</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>"
+        "<Grant><Grantee><ID>a&lt;b</ID></Grantee><Permission>READ</Permission></Grant>"
+        "<Grant><Grantee><Canned>Everyone</Canned></Grantee><Permission>READ</Permission></Grant>"
+        "</AccessControlList></AccessControlPolicy>");
+    assert_int_equal(xml_parse_acl(out.p, out.n, owner, sizeof(owner), NULL, NULL), 0);
+    assert_string_equal(owner, "me&");
+    assert_int_equal(xml_parse_acl(out.p, out.n, owner, 3, NULL, NULL), -EBADMSG);
+    const char *text = "<AccessControlPolicy><Owner/></AccessControlPolicy>";
+    assert_int_equal(xml_parse_acl(text, strlen(text), owner, sizeof(owner), NULL, NULL), -EBADMSG);
+}
+
 static void test_parse_error(void **state)
 {
     struct xml_fault f;
@@ -420,10 +440,10 @@ int main(void)
         cmocka_unit_test(test_list),         cmocka_unit_test(test_several_prefixes),
         cmocka_unit_test(test_list_encoded), cmocka_unit_test(test_next_marker),
         cmocka_unit_test(test_list_broken),  cmocka_unit_test(test_list_bounds),
-        cmocka_unit_test(test_error_inside), cmocka_unit_test(test_parse_error),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_uploads),
-        cmocka_unit_test(test_delete),       cmocka_unit_test(test_single),
-        cmocka_unit_test(test_build),
+        cmocka_unit_test(test_error_inside), cmocka_unit_test(test_acl),
+        cmocka_unit_test(test_parse_error),  cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_uploads),      cmocka_unit_test(test_delete),
+        cmocka_unit_test(test_single),       cmocka_unit_test(test_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
