@@ -288,6 +288,19 @@ int uploads_left_locked(struct fs *fs, struct buf *out)
     return left.n > LEFT_NAMES ? buf_adds(out, ", ...") : out->eno;
 }
 
+int uploads_one_locked(struct fs *fs, const struct staged *st, struct buf *out)
+{
+    struct view v;
+    if (is_hidden(st))
+        return -ENODATA;
+    view_staged(fs, st, &v);
+    json_t *rows = json_array();
+    int rc = rows ? show_json(&v, rows) : -ENOMEM;
+    CLEANUP_FREE char *text = rc == 0 ? json_dumps(json_array_get(rows, 0), JSON_INDENT(2)) : NULL;
+    json_decref(rows);
+    return text ? buf_adds(out, text) : -ENOMEM;
+}
+
 static struct staged *find_staged(struct fs *fs, uint64_t id)
 {
     struct staged *st;

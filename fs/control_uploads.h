@@ -28,6 +28,10 @@ int uploads_json_locked(struct fs *fs, struct buf *out);
 /* What is on its way to the bucket, for people: "3 files (12 MiB): '/a', '/b'". */
 int uploads_left_locked(struct fs *fs, struct buf *out);
 
+/* The JSON object of one staged file; -ENODATA if nothing of it is to be stored. */
+struct staged;
+int uploads_one_locked(struct fs *fs, const struct staged *st, struct buf *out);
+
 /* -ENOENT: no such id; -EINVAL: it is in no state for that. `publish` and `retry` return as soon
  * as it is under way. */
 int uploads_pause_locked(struct fs *fs, uint64_t id, struct err *err);

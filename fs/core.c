@@ -28,6 +28,7 @@
 #include "fs/publish.h"
 #include "fs/recovery.h"
 #include "fs/space.h"
+#include "fs/result.h"
 #include "fs/rootattr.h"
 #include "fs/staged.h"
 #include "fs/state.h"
@@ -363,6 +364,7 @@ void fs_free(struct fs *fs)
     control_free(fs->control);
     errors_free(fs->errors);
     encrypt_done(fs);
+    results_free(fs->results);
     keys_done(&fs->keys);
     mime_free(fs->mime);
     if (fs->hold_patterns)

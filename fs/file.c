@@ -250,7 +250,8 @@ int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signa
     struct inode *inode = h->inode;
     if (!h->writable)
         return 0;
-    if (exit_signal && inode->staged && staged_dirty(inode->staged)) {
+    bool keep = exit_signal && fs->opt->killed_writer == OPTION_KILLED_KEEP;
+    if (keep && inode->staged && staged_dirty(inode->staged)) {
         inode->staged->interrupted = (unsigned)exit_signal;
         return 0;
     }

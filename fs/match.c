@@ -14,6 +14,7 @@
 #include "fs/inode.h"
 #include "fs/kept.h"
 #include "fs/note.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/space.h"
 #include "fs/worker.h"
@@ -152,7 +153,10 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     st->upload.meta_gen = st->inode->meta_gen - 1; /* its attributes are not known: send ours */
     st->match = look->match;
     look->match = NULL;
-    note_initiated_locked(fs, st, s->initiated_s);
+    struct obs_props sent = {0};
+    (void)note_decode_props(s->sent.p, s->sent.n, &sent);
+    note_initiated_locked(fs, st, s->initiated_s, &sent);
+    obs_props_clear(&sent);
     CRASH_POINT("match.noted");
     return 0;
 }
@@ -231,11 +235,26 @@ static void look_run(struct fs *fs, struct job *job)
     free(look);
 }
 
+/* What an upload was begun with it keeps: the new file must be about to send the same. */
+static bool same_properties(struct fs *fs, const struct staged *st, const char *key,
+                            const struct journal_state *s)
+{
+    struct obs_props sent = {0}, ours = {0};
+    if (!s->sent.n) /* of a driver that did not note it */
+        return st->inode->settings.n == 0;
+    bool same = note_decode_props(s->sent.p, s->sent.n, &sent) == 0 &&
+                inode_props_locked(fs, st->inode, key, true, &ours) == 0 &&
+                properties_same(&sent, &ours);
+    obs_props_clear(&sent);
+    obs_props_clear(&ours);
+    return same;
+}
+
 bool match_start_locked(struct fs *fs, struct staged *st, const char *key)
 {
     struct kept *k = kept_find_locked(fs, key);
     st->matched = true;
-    if (!k)
+    if (!k || !same_properties(fs, st, key, &k->state))
         return false;
     struct look *look = calloc(1, sizeof(*look));
     struct match *m = calloc(1, sizeof(*m));

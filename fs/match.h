@@ -5,6 +5,8 @@
  *             the service is asked whether it can still win (HEAD) and which parts it has
  *             (ListParts). If so, the new file takes the upload over: a sealed part is hashed
  *             first, and sent only if its MD5 differs from the kept one's.
+ *             It must have been begun with the properties that the new file has (fs/properties.h):
+ *             they cannot be told to it afterwards.
  * Trust       A part counts only if the journal and the service agree on its place, size and ETag,
  *             and its MD5 is that of the bytes just written (checkpoint/recover.h).
  */

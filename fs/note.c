@@ -17,6 +17,7 @@
 #include "fs/hold.h"
 #include "fs/inode.h"
 #include "fs/options.h"
+#include "fs/property.h"
 #include "fs/transfer.h"
 #include "net/base/buf.h"
 #include "net/base/clock.h"
@@ -148,10 +149,12 @@ void note_initiating_locked(struct fs *fs, struct staged *st, const char *key)
                                         .window_s = (uint32_t)(fs->opt->retry_time / 1000 + 60)}});
 }
 
-void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s)
+void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,
+                           const struct obs_props *sent)
 {
     CLEANUP_BUF struct buf attrs = BUF_INIT(RECORD_ATTRS_MAX);
-    (void)note_encode_props(&st->sse, &attrs); /* the parts need the same encryption again */
+    if (st->journal) /* the parts need the same encryption again */
+        (void)note_encode_props(sent, &attrs);
     append(fs, st,
            &(struct record){.type = RECORD_INITIATED,
                             .initiated = {.key = st->upload.key,
@@ -233,7 +236,8 @@ static void note_map(struct fs *fs, struct staged *st)
     }
 }
 
-/* The attributes that the object is to have in the end. */
+/* The attributes that the object is to have in the end. A content type that follows from the name is
+ * left out: the name may still change. */
 static void final_attrs(struct fs *fs, struct staged *st, struct buf *out)
 {
     char key[OBS_KEY_MAX + 1];
@@ -241,8 +245,11 @@ static void final_attrs(struct fs *fs, struct staged *st, struct buf *out)
     *out = BUF_INIT(RECORD_ATTRS_MAX);
     (void)encrypt_choose_locked(fs, st->inode); /* a failure is told when the file is sent */
     if (inode_key_locked(fs, st->inode, key) == 0 &&
-        inode_props_locked(fs, st->inode, key, true, &props) == 0)
+        inode_props_locked(fs, st->inode, key, true, &props) == 0) {
+        if (!obs_props_get(&st->inode->other, OBS_PROP_RAW, "Content-Type"))
+            (void)property_drop(&props, OBS_PROP_RAW, "Content-Type");
         (void)note_encode_props(&props, out);
+    }
     obs_props_clear(&props);
 }
 

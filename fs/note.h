@@ -30,7 +30,9 @@ int note_change_locked(struct fs *fs, struct staged *st);
 
 void note_key_locked(struct fs *fs, struct staged *st);
 void note_initiating_locked(struct fs *fs, struct staged *st, const char *key);
-void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s);
+struct obs_props;
+void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,
+                           const struct obs_props *sent);
 void note_part_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_rewritten_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_stale_locked(struct fs *fs, struct staged *st);

@@ -50,10 +50,12 @@ enum option_keys {
     OPTION_KEYS_METADATA
 };
 
+enum option_killed { OPTION_KILLED_KEEP, OPTION_KILLED_PUBLISH };
+
 enum option_attr { OPTION_ATTR_GATHER, OPTION_ATTR_SYNC };
 
 /* Types of the fields. ENUM: the position of the word in the row's range (dialect: enum
- * obs_dialect; attr: enum option_attr; credential_source: enum option_keys; log_level:
+ * obs_dialect; attr: enum option_attr; killed_writer: enum option_killed; credential_source: enum option_keys; log_level:
  * LOG_LEVEL_ERROR + position). TIME: milliseconds. STRING and PATH: NULL if not given; a PATH is
  * absolute. HEADER: "Name: value" strings. META: "name:value" strings. */
 #define OPTION_FIELD_BOOL bool

@@ -22,6 +22,7 @@
 #include "net/base/cleanup.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
+#include "net/sse.h"
 
 /* The header or metadata that a property of that name makes; false: none. */
 static bool header_of(const char *name, struct obs_prop *ret)
@@ -170,9 +171,13 @@ int properties_to_headers_locked(const struct inode *inode, bool headers, bool e
     return rc < 0 ? rc : obs_props_set(out, OBS_PROP_META, PROPERTY_META, buf_str(&text));
 }
 
-/* Changes by themselves, or can be sent after Complete. */
+/* Changes by itself and can be sent after Complete, or is no concern of an upload in parts. */
 static bool is_attribute(const struct obs_prop *p)
 {
+    if (sse_is_prop(p)) /* compared by whoever knows the keys */
+        return true;
+    if (p->kind == OBS_PROP_RAW && strcasecmp(p->name, "success-action-redirect") == 0)
+        return true;
     return p->kind == OBS_PROP_META && strcasecmp(p->name, PROPERTY_META) != 0 &&
            attr_owns_meta(p->name);
 }
@@ -278,6 +283,8 @@ static int change_carried(struct fs *fs, struct inode *inode, const char *name, 
     inode->meta_gen++;
     if (st)
         note_attrs_locked(fs, st);
+    if (st && st->upload.state == UPLOAD_NONE && !st->n_parts)
+        staged_plan_anew_locked(fs, st);
     if (begun) {
         st->upload.outdated = true;
         publish_rekey_locked(fs, st);

@@ -4,10 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/control_uploads.h"
 #include "fs/encrypt.h"
 #include "fs/options.h"
 #include "fs/properties.h"
 #include "fs/request.h"
+#include "fs/result.h"
 #include "fs/staged.h"
 #include "net/base/cleanup.h"
 
@@ -41,6 +43,13 @@ static int ask(struct fs *fs, struct inode *inode, bool version, struct intr *in
     return rc == -ENOENT ? -ENODATA : rc;
 }
 
+static int get_result(struct fs *fs, const struct inode *inode, struct buf *out)
+{
+    char key[OBS_KEY_MAX + 1];
+    int rc = inode_key_locked(fs, inode, key);
+    return rc < 0 ? rc : result_get_locked(fs, key, out);
+}
+
 static int add_etag(const struct inode *inode, struct buf *out)
 {
     bool stored = inode->state == INODE_STORED && inode->etag && inode->etag[0];
@@ -55,6 +64,10 @@ static int get_state(struct fs *fs, struct inode *inode, const char *name, struc
         return add_url(fs, inode, name[2] == 'i', out);
     if (strcmp(name, "etag") == 0)
         return add_etag(inode, out);
+    if (strcmp(name, "upload") == 0)
+        return st ? uploads_one_locked(fs, st, out) : -ENODATA;
+    if (strcmp(name, "result") == 0)
+        return get_result(fs, inode, out);
     if (strcmp(name, "upload_id") == 0 && st && st->upload.id[0])
         return buf_adds(out, st->upload.id);
     if (strcmp(name, "upload_id") == 0 || strcmp(name, "version_id") == 0)

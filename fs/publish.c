@@ -105,6 +105,8 @@ static void start_initiate(struct fs *fs, struct staged *st)
     if (!space_may_initiate_locked(fs, st))
         return;
     int rc = upload_key(fs, st, key);
+    if (rc == 0)
+        rc = properties_renew_locked(fs, st->inode);
     if (rc == 0 && !st->matched && match_start_locked(fs, st, key))
         return;
     if (rc == 0 && !(t = transfer_new_locked(fs, st, TRANSFER_INITIATE, key)))
@@ -113,6 +115,8 @@ static void start_initiate(struct fs *fs, struct staged *st)
         rc = publish_content_props(fs, st, key, &t->props);
     if (rc == 0 && implicit_times(fs, st->inode))
         attr_drop_times(&t->props);
+    if (rc == 0) /* only a single PUT knows it (OBS API: uploading an object) */
+        (void)property_drop(&t->props, OBS_PROP_RAW, "success-action-redirect");
     if (rc == 0 && !(st->upload.key = strdup(key)))
         rc = -ENOMEM;
     if (rc < 0) {

@@ -11,6 +11,7 @@
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/result.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"
@@ -45,7 +46,7 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
     st->upload.encrypted = t->call.object.encrypted || sse_encrypted(&st->sse);
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.initiated_s = t->call.server_time;
-    note_initiated_locked(fs, st, t->call.server_time);
+    note_initiated_locked(fs, st, t->call.server_time, &t->props);
     publish_part_ready_locked(fs, st);
     publish_step_locked(fs, st);
 }
@@ -274,6 +275,18 @@ static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
         publish_part_ready_locked(fs, st);
 }
 
+/* The answer that stored the file, or the failure of any that it needs. A CHECK only says how a
+ * Complete in doubt has ended. */
+static void note_result(struct fs *fs, const struct staged *st, const struct transfer *t)
+{
+    bool stores = t->kind == TRANSFER_PUT || t->kind == TRANSFER_COMPLETE ||
+                  (t->kind == TRANSFER_CHECK && t->cause.eno && !t->call.err.eno);
+    if (t->kind != TRANSFER_FILL && (stores || (t->call.err.eno && t->kind != TRANSFER_CHECK)))
+        result_note_locked(
+            fs, &t->call,
+            obs_props_get(&st->inode->settings, OBS_PROP_RAW, "success_action_redirect") != NULL);
+}
+
 void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
 {
     static void (*const take[])(struct fs *, struct staged *, struct transfer *) = {
@@ -287,6 +300,7 @@ void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
         [TRANSFER_COPY] = publish_copy_answer,
         [TRANSFER_COPY_CHECK] = publish_copy_check_answer,
     };
+    note_result(fs, st, t);
     if (t->kind != TRANSFER_COMPLETE || !wrong_crc64(fs, st, t))
         take[t->kind](fs, st, t);
 }

@@ -148,7 +148,7 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
     st->n_punched = st->cuts = 0;
     note_clean(st);
     clonemap_done(&st->clones);
-    st->plan = &fs->plan;
+    staged_plan_anew_locked(fs, st);
     match_free(st->match);
     st->match = NULL;
     st->matched = false;

@@ -17,6 +17,7 @@
 #include "fs/crashpoint.h"
 #include "fs/kept.h"
 #include "fs/match.h"
+#include "fs/mime.h"
 #include "fs/note.h"
 #include "fs/options.h"
 #include "fs/properties.h"
@@ -223,10 +224,13 @@ static int send_final_attrs(struct fs *fs, const struct journal_state *s)
         call.op = OBS_COPY;
         call.source_key = s->final_key;
         call.replace = true;
+        if (rc == 0 && !obs_props_get(&props, OBS_PROP_RAW, "Content-Type"))
+            rc = obs_props_set(&props, OBS_PROP_RAW, "Content-Type",
+                               mime_type(fs->mime, s->final_key));
     } else {
         properties_keep_metadata(&props);
     }
-    if (rc == 0 && props.n > 0)
+    if (rc == 0 && s->final_attrs.n > 0)
         rc = obs_run(fs->obs, &call, NULL);
     obs_call_clear(&call);
     obs_props_clear(&props);

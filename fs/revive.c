@@ -20,6 +20,7 @@
 #include "fs/notify.h"
 #include "fs/ops_stale.h"
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/space.h"
 #include "fs/staged.h"
@@ -107,6 +108,19 @@ static int load_map(struct staged *st, const struct journal_state *s)
     return rc;
 }
 
+/* Properties were changed after the upload was begun: it has to begin anew. */
+static bool begun_with_others(struct fs *fs, const struct inode *inode,
+                              const struct journal_state *s)
+{
+    struct obs_props sent = {0}, ours = {0};
+    bool differ = s->sent.n && note_decode_props(s->sent.p, s->sent.n, &sent) == 0 &&
+                  inode_props_locked(fs, inode, s->upload_key, true, &ours) == 0 &&
+                  !properties_same(&sent, &ours);
+    obs_props_clear(&sent);
+    obs_props_clear(&ours);
+    return differ;
+}
+
 /* Parts with the boundaries of the upload; those that the service has are stored. */
 static int load_parts(struct fs *fs, struct staged *st, const struct journal_state *s,
                       const struct recover_plan *plan)
@@ -161,6 +175,7 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
     st->upload.resumed = true;
     st->upload.begun_ms = clock_ms(); /* what stands there now is older: the plan has asked */
     st->upload.initiated_s = s->initiated_s;
+    st->upload.outdated = !st->n_punched && begun_with_others(fs, st->inode, s);
     st->upload.meta_gen =
         st->inode->meta_gen - 1; /* the final attributes are sent after Complete */
     return 0;

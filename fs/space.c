@@ -19,12 +19,16 @@
 /* Parts that a file needs beside its first one to get on. */
 enum { CLAIM_PARTS = 3 };
 
+bool space_holds_parts(const struct fs *fs, uint64_t part_size)
+{
+    return !fs->opt->staging_max || fs->opt->staging_max / (CLAIM_PARTS + 1) >= part_size;
+}
+
 int space_new(struct fs *fs, struct err *err)
 {
-    uint64_t least = (CLAIM_PARTS + 1) * fs->plan.part_size;
-    if (fs->opt->staging_max && fs->opt->staging_max < least)
+    if (!space_holds_parts(fs, fs->plan.part_size))
         return err_set(err, -EINVAL, "staging_max must hold four parts: at least %llu bytes",
-                       (unsigned long long)least);
+                       (unsigned long long)(CLAIM_PARTS + 1) * fs->plan.part_size);
     fs->space = calloc(1, sizeof(*fs->space));
     return fs->space ? 0 : err_set(err, -ENOMEM, "out of memory");
 }

@@ -54,6 +54,8 @@ struct space {
     bool pressing;
 };
 
+/* Does staging_max leave room for parts of this size? */
+bool space_holds_parts(const struct fs *fs, uint64_t part_size);
 int space_new(struct fs *fs, struct err *err);
 void space_free(struct fs *fs);
 

@@ -14,10 +14,35 @@
 #include "fs/kept.h"
 #include "fs/match.h"
 #include "fs/note.h"
+#include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"
+#include "net/base/log.h"
+
+void staged_plan_anew_locked(struct fs *fs, struct staged *st)
+{
+    const char *text = properties_value_locked(fs, st->inode, "part_size");
+    uint64_t size = 0;
+    struct plan plan = {0};
+    struct err err = {0};
+    st->plan = &fs->plan;
+    if (!text || option_parse_size(text, &size) < 0)
+        return;
+    int rc = plan_init(&plan, obs_dialect_of(fs->obs), size, fs->plan.reach, &err);
+    if (rc == 0 && !space_holds_parts(fs, size))
+        rc = err_set(&err, -EINVAL, "staging_max must hold four parts");
+    if (rc < 0) {
+        log_err(fs->log, LOG_LEVEL_WARNING, "upload", &err, "part_size=%s is not used", text);
+        plan_done(&plan);
+        return;
+    }
+    plan_done(&st->own_plan);
+    st->own_plan = plan;
+    st->plan = &st->own_plan;
+}
 
 int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct staged **ret)
 {
@@ -34,9 +59,9 @@ int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct 
         free(st);
         return rc;
     }
-    st->plan = &fs->plan;
-    bool based = inode->state == INODE_STORED && !truncate;
     st->inode = inode;
+    staged_plan_anew_locked(fs, st);
+    bool based = inode->state == INODE_STORED && !truncate;
     st->size = based ? inode->stored_size : 0;
     if (ftruncate(st->fd, (off_t)st->size) < 0) { /* a hole as long as the file */
         rc = -errno;

@@ -115,7 +115,7 @@ struct staged {
     struct upload upload;
     struct obs_props sse;    /* encryption that the upload, or the single PUT, was begun with */
     const struct plan *plan; /* where its parts begin: the mount's, or own_plan */
-    struct plan own_plan;    /* boundaries of an upload that was begun earlier */
+    struct plan own_plan;    /* of an upload that was begun earlier, or by the property part_size */
     struct part *parts;      /* in order, without gaps, as far as they were needed */
     size_t n_parts;
     size_t next_ready;          /* hint: no READY part before this index */
@@ -169,6 +169,10 @@ struct staged {
 /* The inode's staged file, made when there is none: empty for a LOCAL inode or with `truncate`,
  * else on top of the stored object (nothing is fetched). -ENOSPC, -EMFILE, .. from the disk. */
 int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct staged **ret);
+
+/* Where its parts begin and end from now on: as the mount says, or as its property part_size does.
+ * Only while it has no upload. */
+void staged_plan_anew_locked(struct fs *fs, struct staged *st);
 
 /* Lets the inode's staged file go: cancels what is under way, aborts its upload, frees it as soon
  * as the last transfer has ended. Waiters get `result`. */

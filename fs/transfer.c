@@ -113,7 +113,7 @@ static void dead_answer(struct fs *fs, struct staged *st, const struct transfer 
     } else if (t->kind == TRANSFER_INITIATE && !t->call.err.eno) {
         (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", t->call.upload_id_out);
         st->upload.state = UPLOAD_ACTIVE;
-        note_initiated_locked(fs, st, t->call.server_time);
+        note_initiated_locked(fs, st, t->call.server_time, &t->props);
     } else if (t->kind == TRANSFER_COMPLETE) {
         st->upload.state = t->call.err.eno ? UPLOAD_ACTIVE : UPLOAD_NONE;
     }
@@ -183,6 +183,8 @@ void transfer_start_locked(struct transfer *t)
     call->n_complete = t->n_list;
     call->whole_crc64 = t->has_crc64 ? &t->crc64 : NULL;
     call->part_no = (uint32_t)t->part + 1;
+    call->want_fields = t->kind == TRANSFER_PUT || t->kind == TRANSFER_INITIATE ||
+                        t->kind == TRANSFER_COMPLETE || t->kind == TRANSFER_CHECK;
     call->done = transfer_done;
     call->arg = t;
     if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) {

@@ -16,7 +16,12 @@
 #include "net/obs_impl.h"
 #include "net/xml.h"
 
-enum { RETRY_MS = 10 * 60 * 1000, STALL_MS = 30 * 1000, NO_MEMORY_US = 10 * 1000 };
+enum {
+    RETRY_MS = 10 * 60 * 1000,
+    STALL_MS = 30 * 1000,
+    NO_MEMORY_US = 10 * 1000,
+    FIELDS_MAX = 64 << 10
+};
 
 static const char *const op_names[OBS_OP_COUNT] = {
     [OBS_HEAD_BUCKET] = "HeadBucket",
@@ -154,6 +159,17 @@ static void count(struct obs_state *st)
     atomic_fetch_add(&obs->bytes_received, st->received);
 }
 
+/* The fields as lines; without memory they are not told. */
+static char *list_fields(const struct http_fields *fields)
+{
+    CLEANUP_BUF struct buf out = BUF_INIT(FIELDS_MAX);
+    for (size_t i = 0; i < fields->n; i++) {
+        if (buf_addf(&out, "%s: %s\n", fields->v[i].name, fields->v[i].value) < 0)
+            return NULL;
+    }
+    return out.n ? buf_steal(&out) : NULL;
+}
+
 static void on_done(struct http_call *http)
 {
     struct obs_state *st = http->arg;
@@ -164,6 +180,10 @@ static void on_done(struct http_call *http)
     call->attempts = http->attempts;
     call->status = http->response.status;
     call->server_time = http->response.date;
+    if (call->want_fields) {
+        free(call->fields);
+        call->fields = list_fields(&http->response.fields);
+    }
     count(st);
     /* The state outlives done(): somebody may cancel until the owner has noted that it came. */
     call->done(call);
@@ -263,6 +283,9 @@ void obs_call_clear(struct obs_call *call)
     call->attempts = 0;
     call->server_time = 0;
     call->upload_id_out[0] = 0;
+    call->owner_out[0] = call->host_id[0] = call->resource[0] = 0;
+    free(call->fields);
+    call->fields = NULL;
     memset(call->md5, 0, sizeof(call->md5));
     call->crc64 = 0;
     call->crc64_differs = false;

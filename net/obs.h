@@ -193,6 +193,7 @@ struct obs_call {
     struct obs_body body;
     obs_sink_fn *sink;
     void *sink_arg;
+    bool want_fields;   /* the answer's header fields are wanted */
     bool urgent;        /* goes before waiting bulk transfers */
     int64_t give_up_ms; /* stop repeating after this time; 0: obs_config.retry_ms */
     obs_done_fn *done;
@@ -208,6 +209,9 @@ struct obs_call {
     struct obs_parts parts;
     char upload_id_out[OBS_UPLOAD_ID_MAX];
     char owner_out[OBS_OWNER_MAX];
+    char *fields;          /* want_fields: "name: value" lines of the last answer, or NULL */
+    char host_id[128];     /* of the last Error document */
+    char resource[256];    /* the same */
     unsigned char md5[16]; /* of the body that was sent; of a single PUT or part */
     uint64_t crc64;        /* the same, if obs_config.crc64 */
     bool crc64_differs;    /* COMPLETE: the service states another one than whole_crc64 */

@@ -237,6 +237,8 @@ void obs_evaluate(struct http_call *http)
             put_right(st, &fault);
     } else {
         (void)xml_parse_error(http->response.body.p, http->response.body.n, &fault);
+        (void)snprintf(st->call->host_id, sizeof(st->call->host_id), "%s", fault.host_id);
+        (void)snprintf(st->call->resource, sizeof(st->call->resource), "%s", fault.resource);
         obs_fault(st, &fault);
         if (good_enough(st))
             err_clear(&http->err);

@@ -84,6 +84,7 @@ static void fault_field(struct xml_fault *f, const char *name, const char *text)
         {"RequestId", f->request_id, sizeof(f->request_id)},
         {"RequestID", f->request_id, sizeof(f->request_id)},
         {"HostId", f->host_id, sizeof(f->host_id)},
+        {"Resource", f->resource, sizeof(f->resource)},
         {"Endpoint", f->endpoint, sizeof(f->endpoint)},
     };
     for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {

@@ -38,6 +38,7 @@ struct xml_fault {
     char message[256];
     char request_id[64];
     char host_id[128];
+    char resource[256]; /* cut at the end if it is longer */
     char endpoint[256]; /* of a redirect, "" if not given */
 };
 

@@ -145,6 +145,26 @@ t_sigsegv_small() {
     killed_writer SEGV 1000
 }
 
+# As a local disk would have it.
+t_sigkill_publish() {
+    remount killed_writer=publish
+    local pid i
+    python3 -c '
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o644)
+os.write(fd, b"z" * 1000)
+open(sys.argv[2], "w").close()
+time.sleep(60)' "$M/f" "$T/ready" &
+    pid=$!
+    for ((i = 0; i < 1000; i++)); do
+        [ ! -e "$T/ready" ] || break
+        sleep 0.02
+    done
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+    check_eq "stored" "$(oc get f | wc -c)" 1000
+}
+
 # cat of something slow, killed on the way.
 t_copy_killed() { # s3
     echo old | oc put f >/dev/null
