@@ -140,6 +140,10 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
         rc = -ESTALE;
     if (rc == 0)
         rc = sse_copy(&pc.sse, &head.object.props);
+    for (size_t i = 0; rc == 0 && c->sse && i < c->sse->n; i++) {
+        const struct obs_prop *p = &c->sse->v[i];
+        rc = sse_is_prop(p) ? 0 : obs_props_set(&head.object.props, p->kind, p->name, p->value);
+    }
     struct obs_call start = {.op = OBS_MP_INITIATE, .key = c->to, .props = &head.object.props};
     if (rc == 0)
         rc = request_run_locked(fs, &start, intr, "copy");

@@ -21,9 +21,10 @@ struct copy_object {
     const char *etag; /* of the source: another version is refused (-ESTALE) */
     uint64_t size;
     const char *to;
-    bool encrypted;              /* ETags cannot be compared */
-    const struct obs_props *sse; /* what the copy is encrypted with; NULL: the bucket's default */
-    const char *read_key;        /* of the source, see obs_call */
+    bool encrypted; /* ETags cannot be compared */
+    const struct obs_props *
+        sse; /* how the copy is encrypted, and what else it would lose (fs/properties.h); NULL: the bucket's defaults */
+    const char *read_key; /* of the source, see obs_call */
 };
 
 /* Copies with metadata; ret_etag gets the new object's ETag. Drops the lock while it waits. */

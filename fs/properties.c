@@ -213,6 +213,31 @@ void properties_keep_metadata(struct obs_props *props)
     props->n = kept;
 }
 
+static bool is_lost_by_copy(const struct obs_prop *p)
+{
+    return sse_is_prop(p) ||
+           (p->kind == OBS_PROP_HEADER && (strcasecmp(p->name, "storage-class") == 0 ||
+                                           strcasecmp(p->name, "website-redirect-location") == 0));
+}
+
+int properties_for_copy(const struct obs_props *source, struct obs_props *out)
+{
+    const char *text = obs_props_get(source, OBS_PROP_META, PROPERTY_META);
+    struct obs_props set = {0};
+    int rc = text ? property_decode(&set, text) : 0;
+    for (size_t i = 0; i < set.n && rc == 0; i++) {
+        if (!is_told(set.v[i].name) && strcmp(set.v[i].name, "success_action_redirect") != 0)
+            rc = property_to_header(set.v[i].name, set.v[i].value, out);
+    }
+    for (size_t i = 0; i < source->n && rc == 0; i++) {
+        const struct obs_prop *p = &source->v[i];
+        if (is_lost_by_copy(p))
+            rc = obs_props_set(out, p->kind, p->name, p->value);
+    }
+    obs_props_clear(&set);
+    return rc;
+}
+
 /* All that is to be sent must fit into what an object may carry. */
 static int check_room(struct fs *fs, struct inode *inode, struct err *err)
 {

@@ -48,6 +48,10 @@ bool properties_same(const struct obs_props *a, const struct obs_props *b);
 /* Leaves only what PUT ?metadata may be sent for an object that was stored with all of them. */
 void properties_keep_metadata(struct obs_props *props);
 
+/* What a copy of an object does not get by itself (OBS API: copying an object): access, class,
+ * redirection, expiry, encryption and headers, from all properties of the source. -ENOMEM. */
+int properties_for_copy(const struct obs_props *source, struct obs_props *out);
+
 /* The value of user.obs.NAME (`name` without the prefix), appended to `out`. -ENODATA, -ENOMEM, the
  * errno of a request. */
 int properties_get_locked(struct fs *fs, struct inode *inode, const char *name, struct intr *intr,

@@ -15,9 +15,11 @@
 #include "fs/file.h"
 #include "fs/meta.h"
 #include "fs/names.h"
+#include "fs/mime.h"
 #include "fs/namespace.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/request.h"
 #include "fs/space.h"
@@ -40,6 +42,28 @@ static void rename_end(struct fs *fs, struct inode *inode)
     inode_unpin_locked(fs, inode);
 }
 
+/* A content type that follows from the old name becomes that of the new one. S3 could do that only
+ * by one more copy. */
+static void follow_suffix(struct fs *fs, struct inode *inode, const char *from_key,
+                          const char *to_key)
+{
+    const char *type = obs_props_get(&inode->other, OBS_PROP_RAW, "Content-Type");
+    const char *now = mime_type(fs->mime, to_key);
+    if (!S_ISREG(inode->attr.mode) || strcmp(now, mime_type(fs->mime, from_key)) == 0 ||
+        (type && strcmp(type, mime_type(fs->mime, from_key)) != 0))
+        return;
+    (void)property_drop(&inode->other, OBS_PROP_RAW, "Content-Type");
+    if (obs_dialect_of(fs->obs) != OBS_DIALECT_OBS)
+        return;
+    struct obs_props props = {0};
+    struct obs_call call = {
+        .op = OBS_SET_META, .key = to_key, .props = &props, .give_up_ms = FS_META_GIVE_UP_MS};
+    if (obs_props_set(&props, OBS_PROP_RAW, "Content-Type", now) == 0)
+        (void)request_run_locked(fs, &call, NULL, "rename"); /* the log says if it keeps its type */
+    obs_call_clear(&call);
+    obs_props_clear(&props);
+}
+
 /* A stored object: copy, check, delete. */
 static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
                          struct intr *intr)
@@ -55,10 +79,15 @@ static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, c
     if (rc < 0)
         return rc;
     char read_key[SSE_MD5_TEXT];
-    struct obs_props sse = {0}; /* the copy is encrypted as the object is */
-    rc = sse_copy(&sse, &inode->other);
-    if (rc < 0)
+    struct obs_props all = {0}, sse = {0}; /* the copy is to be as the object is */
+    rc = inode_props_locked(fs, inode, from_key, true, &all);
+    if (rc == 0)
+        rc = properties_for_copy(&all, &sse);
+    obs_props_clear(&all);
+    if (rc < 0) {
+        obs_props_clear(&sse);
         return rc;
+    }
     memcpy(read_key, inode->read_key, sizeof(read_key));
     (void)snprintf(old, sizeof(old), "%s", inode->etag);
     const struct copy_object copy = {.from = from_key,
@@ -76,6 +105,7 @@ static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, c
         to->list_start_ms = 0; /* a copy may be there */
         return rc;
     }
+    follow_suffix(fs, inode, from_key, to_key);
     struct obs_call del = {.op = OBS_DELETE, .key = from_key};
     rc = request_run_locked(fs, &del, NULL, "rename");
     CRASH_POINT("rename.deleted");

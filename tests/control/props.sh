@@ -401,4 +401,45 @@ t_kept_parts_with_others() {
     check_eq "left over" "$(oc uploads)" ""
 }
 
+# A copy on the server would lose access, class and expiry.
+renamed_keeps_all() {
+    local fd
+    exec {fd}>"$M/f"
+    set_all f
+    echo x >&"$fd"
+    exec {fd}>&-
+    remount
+    mv "$M/f" "$M/g"
+    reads_back g
+    oc acl g >"$T/acl"
+    check "rights" grep -q '<ID>account3</ID></Grantee><Permission>FULL_CONTROL' "$T/acl"
+    check "for everyone" grep -q 'Everyone' "$T/acl"
+    remount
+    reads_back g
+    check_eq "content" "$(cat "$M/g")" x
+}
+
+t_rename() {
+    renamed_keeps_all
+    echo x >"$M/page.tmp"
+    check_eq "type" "$(oc head page.tmp | sed -n 's/^content-type: //Ip')" application/octet-stream
+    mv "$M/page.tmp" "$M/page.html"
+    check_eq "type of the new suffix" "$(oc head page.html | sed -n 's/^content-type: //Ip')" text/html
+    set_ page.html content_type application/x-own
+    mv "$M/page.html" "$M/page.txt"
+    check_eq "its own type" "$(oc head page.txt | sed -n 's/^content-type: //Ip')" application/x-own
+}
+
+# Not restored: reading says what to do.
+t_cold() {
+    echo x >"$M/f"
+    set_ f storage_class COLD
+    remount
+    refused "No data available" cat "$M/f"
+    check "says what to do" grep -q "restore" "$M/.obsmount/errors"
+    check_eq "class" "$(get f storage_class)" COLD
+    echo new >"$M/f"
+    check_eq "written anew in its class" "$(last PutObject f x-obs-storage-class)" COLD
+}
+
 . "$(dirname "$0")/../mount/lib.sh"
