@@ -48,7 +48,7 @@ static const struct error_row code_rows[] = {
     {"KMS.*", 0, ERR_DENIED, -EACCES, "the encryption key cannot be used: check it in the KMS"},
     {"InvalidEncryptionAlgorithmError", 0, ERR_DENIED, -EACCES,
      "the customer key does not fit the object"},
-    {"InvalidObjectState", 0, ERR_DENIED, -EACCES,
+    {"InvalidObjectState", 0, ERR_DENIED, -ENODATA,
      "the object is archived: restore it before it is read"},
     {"VirtualHostDomainRequired", 0, ERR_FATAL, -EINVAL,
      "the service does not take path style requests: use the endpoint's name"},

@@ -48,7 +48,7 @@ static void test_missing(void **state)
                 {OBS_MP_ABORT, "NoSuchUpload", 0},
                 {OBS_MP_ABORT, "NoSuchBucket", -ENOENT},
                 {OBS_MP_LIST_PARTS, "NoSuchUpload", -ENOENT},
-                {OBS_HEAD, "k", -EACCES}};
+                {OBS_HEAD, "k", -ENODATA}};
     struct obs_fixture f;
     obs_fixture_start(&f, on_missing);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
