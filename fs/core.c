@@ -28,7 +28,7 @@
 #include "fs/publish.h"
 #include "fs/recovery.h"
 #include "fs/space.h"
-#include "fs/result.h"
+#include "fs/control_result.h"
 #include "fs/rootattr.h"
 #include "fs/staged.h"
 #include "fs/state.h"

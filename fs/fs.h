@@ -129,7 +129,7 @@ struct fs {
     uint64_t plain_ids;      /* ids of staging files without a journal */
     struct fuse_session *session;
     struct errors *errors;   /* the last failures */
-    struct results *results; /* the last answers to uploads (fs/result.h) */
+    struct results *results; /* the last answers to uploads (fs/control_result.h) */
     struct control *control; /* the control tree */
     struct waitlist idle;    /* wait until nothing is left to be stored */
     struct waitlist closed;  /* wait until somebody closes a file */

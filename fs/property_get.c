@@ -9,7 +9,7 @@
 #include "fs/options.h"
 #include "fs/properties.h"
 #include "fs/request.h"
-#include "fs/result.h"
+#include "fs/control_result.h"
 #include "fs/staged.h"
 #include "net/base/cleanup.h"
 

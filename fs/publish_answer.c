@@ -11,7 +11,7 @@
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/options.h"
-#include "fs/result.h"
+#include "fs/control_result.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"

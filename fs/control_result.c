@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers to uploads; see result.h.
-#include "fs/result.h"
+#include "fs/control_result.h"
 
 #include <errno.h>
 #include <jansson.h>

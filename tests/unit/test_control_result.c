@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "fs/result.h"
+#include "fs/control_result.h"
 #include "net/base/cleanup.h"
 
 static void assert_says(const struct result *r, const char *const *words, bool yes)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* result - what the service answered to the last upload of a file
+/* control_result - what the service answered to the last upload of a file
  *
  * Role        user.obs.result: the answer of the request that stored a file, or of the one that
  *             failed, as the SDKs' uploadFile returns it. Remembered for the last RESULTS_MAX files
@@ -10,8 +10,8 @@
  *             more; what the service did not say is null in it.
  * Locking     everything under fs->lock.
  */
-#ifndef OBSM_FS_RESULT_H
-#define OBSM_FS_RESULT_H
+#ifndef OBSM_FS_CONTROL_RESULT_H
+#define OBSM_FS_CONTROL_RESULT_H
 
 #include "fs/fs.h"
 #include "net/base/buf.h"
