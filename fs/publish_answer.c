@@ -280,6 +280,7 @@ static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
 static void note_result(struct fs *fs, const struct staged *st, const struct transfer *t)
 {
     bool stores = t->kind == TRANSFER_PUT || t->kind == TRANSFER_COMPLETE ||
+                  t->kind == TRANSFER_COPY ||
                   (t->kind == TRANSFER_CHECK && t->cause.eno && !t->call.err.eno);
     if (t->kind != TRANSFER_FILL && (stores || (t->call.err.eno && t->kind != TRANSFER_CHECK)))
         result_note_locked(

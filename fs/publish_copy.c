@@ -10,6 +10,7 @@
 #include "fs/inode.h"
 #include "fs/publish_impl.h"
 #include "fs/staged.h"
+#include "fs/property.h"
 #include "fs/transfer.h"
 #include "net/digest.h"
 #include "net/sse.h"
@@ -39,6 +40,8 @@ bool publish_copy_step(struct fs *fs, struct staged *st)
         rc = fetch_file_name(c->file, &t->source_key, &t->etag);
     if (rc == 0)
         rc = publish_content_props(fs, st, key, &t->props);
+    if (rc == 0) /* a copy has no use for it, and its answer must not be a redirection */
+        (void)property_drop(&t->props, OBS_PROP_RAW, "success-action-redirect");
     if (rc < 0) {
         if (t)
             transfer_free_locked(t);

@@ -184,7 +184,8 @@ void transfer_start_locked(struct transfer *t)
     call->whole_crc64 = t->has_crc64 ? &t->crc64 : NULL;
     call->part_no = (uint32_t)t->part + 1;
     call->want_fields = t->kind == TRANSFER_PUT || t->kind == TRANSFER_INITIATE ||
-                        t->kind == TRANSFER_COMPLETE || t->kind == TRANSFER_CHECK;
+                        t->kind == TRANSFER_COMPLETE || t->kind == TRANSFER_CHECK ||
+                        t->kind == TRANSFER_COPY;
     call->done = transfer_done;
     call->arg = t;
     if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) {

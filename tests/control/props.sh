@@ -442,4 +442,19 @@ t_cold() {
     check_eq "written anew in its class" "$(last PutObject f x-obs-storage-class)" COLD
 }
 
+# cp within the mount is a copy on the server; the new file has the properties of its directory.
+t_copy() {
+    mkdir "$M/d"
+    set_ d acl public-read
+    set_ d success_action_redirect http://example.com/
+    make_file "$T/large" $((2 * part_size))
+    cp "$T/large" "$M/f"
+    oc reset
+    cp "$M/f" "$M/d/f"
+    check_eq "copies" "$(requests CopyObject) $(requests UploadPart)" "1 0"
+    check_eq "acl" "$(last CopyObject d/f x-obs-acl)" public-read
+    check_eq "result" "$(json d/f result 'r["status"], r["body"]["etag"]')" "(200, '$(stored_etag d/f)')"
+    check "content" cmp "$T/large" "$M/d/f"
+}
+
 . "$(dirname "$0")/../mount/lib.sh"
