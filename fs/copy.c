@@ -161,7 +161,9 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
 int copy_object_locked(struct fs *fs, const struct copy_object *c, struct intr *intr,
                        char ret_etag[OBS_ETAG_MAX])
 {
-    int rc = c->size <= COPY_MAX ? copy_single(fs, c, intr, ret_etag)
-                                 : copy_parts(fs, c, intr, ret_etag);
+    int rc = c->size <= COPY_MAX ? copy_single(fs, c, intr, ret_etag) : -EOPNOTSUPP;
+    /* Ceph copies encrypted objects by parts only. */
+    if (rc == -EOPNOTSUPP && c->size > 0)
+        rc = copy_parts(fs, c, intr, ret_etag);
     return rc < 0 ? rc : check_size(fs, c, ret_etag, intr);
 }

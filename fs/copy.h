@@ -2,7 +2,8 @@
 /* copy - copies on the server
  *
  * Role        Copies one object to another key without moving bytes through this machine: one
- *             request up to COPY_MAX, above that a multipart upload of copied parts.
+ *             request up to COPY_MAX; above that, and where the service does not copy an object that
+ *             way, a multipart upload of copied parts.
  * Checks      A copy counts only when the answer has an ETag (net/obs.h). Where both ETags are
  *             plain MD5s they must be equal; otherwise the size of the new object is asked for
  *             (decision on opaque ETags).
@@ -27,7 +28,8 @@ struct copy_object {
     const char *read_key; /* of the source, see obs_call */
 };
 
-/* Copies with metadata; ret_etag gets the new object's ETag. Drops the lock while it waits. */
+/* Copies with metadata; ret_etag gets the new object's ETag. -EOPNOTSUPP: the service does not copy
+ * this object. Drops the lock while it waits. */
 int copy_object_locked(struct fs *fs, const struct copy_object *c, struct intr *intr,
                        char ret_etag[OBS_ETAG_MAX]);
 

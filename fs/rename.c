@@ -102,8 +102,8 @@ static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, c
     obs_props_clear(&sse);
     CRASH_POINT("rename.copied");
     if (rc < 0) {
-        to->list_start_ms = 0; /* a copy may be there */
-        return rc;
+        to->list_start_ms = 0;                  /* a copy may be there */
+        return rc == -EOPNOTSUPP ? -EXDEV : rc; /* mv then copies it by itself */
     }
     follow_suffix(fs, inode, from_key, to_key);
     struct obs_call del = {.op = OBS_DELETE, .key = from_key};

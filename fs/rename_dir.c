@@ -160,6 +160,8 @@ static int end_copy(void *arg, size_t i, struct obs_call *call)
     struct tree *t = arg;
     if (call->err.eno) {
         log_err(t->fs->log, LOG_LEVEL_WARNING, "rename", &call->err, "copy '%s'", t->v[i].key);
+        if (call->err.eno == -EOPNOTSUPP)
+            return -EXDEV; /* mv then copies the tree by itself */
         return call->err.cls == ERR_CONFLICT || call->err.cls == ERR_GONE ? -ESTALE : call->err.eno;
     }
     t->v[i].new_etag = strdup(call->object.etag);

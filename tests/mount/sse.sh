@@ -250,6 +250,25 @@ tx_default_encryption() { # s3
     check_eq "renamed" "$(cat "$M/renamed")" small
 }
 
+# A service that does not copy encrypted objects in one request, as Ceph: by parts, or by mv itself.
+tx_copy_not_implemented() { # s3
+    service_start
+    mounted_with "sse=kms:0001"
+    mkdir "$M/d"
+    make_file "$T/f" 100000
+    cp "$T/f" "$M/f" || fail "cp"
+    cp "$T/f" "$M/d/g" || fail "cp"
+    oc faults '[{"operation":"CopyObject","count":-1,"status":501,"code":"NotImplemented"}]'
+    check "rename" mv "$M/f" "$M/r"
+    check_eq "by parts" "$(requests CopyPart)" 1
+    check "directory" mv "$M/d" "$M/e"
+    check_eq "names" "$(ls "$M")" $'e\nr'
+    remount
+    check "content" cmp "$T/f" "$M/r"
+    check "content below" cmp "$T/f" "$M/e/g"
+    check_eq "encryption" "$(oc head r | grep -c 'kms-key-id: 0001')" 1
+}
+
 get_sse() { getfattr --absolute-names --only-values -n user.obs.sse "$M/$1"; }
 set_sse() { setfattr -n user.obs.sse -v "$2" "$M/$1"; }
 
