@@ -51,7 +51,7 @@ all_said() { # OP HEADER VALUE
 customer=server-side-encryption-customer
 
 # Files, links, renames and changes with a customer's key: every request carries it that must.
-tx_customer_key() { # s3
+tx_customer_key() { # s3-long timeout=240
     begin_tls
     tls_mount "sse=c:a,sse_c_keys=$T/sse"
     echo hello >"$M/small"
@@ -96,7 +96,7 @@ tx_customer_key() { # s3
 }
 
 # A whole directory is renamed: each object keeps its own encryption.
-tx_rename_directory() { # s3
+tx_rename_directory() { # s3-long timeout=240
     begin_tls
     tls_mount "sse_c_keys=$T/sse"
     mkdir "$M/d"
@@ -190,7 +190,7 @@ tx_refused() {
 }
 
 # Keys of the service, over http: asked for with the object, not with its parts.
-tx_kms() { # s3
+tx_kms() { # s3 timeout=240
     service_start
     mounted_with "sse=kms"
     echo hello >"$M/small"
@@ -231,7 +231,7 @@ t_kms_refused() {
 }
 
 # The bucket encrypts by itself: that shows in answers only, and ETags are no checksums.
-tx_default_encryption() { # s3
+tx_default_encryption() { # s3-long timeout=240
     service_start --default-encryption kms
     mounted_with
     echo first >"$M/first"
@@ -251,7 +251,7 @@ tx_default_encryption() { # s3
 }
 
 # A service that does not copy encrypted objects in one request, as Ceph: by parts, or by mv itself.
-tx_copy_not_implemented() { # s3
+tx_copy_not_implemented() { # s3-long timeout=240
     service_start
     mounted_with "sse=kms:0001"
     mkdir "$M/d"
@@ -273,7 +273,7 @@ get_sse() { getfattr --absolute-names --only-values -n user.obs.sse "$M/$1"; }
 set_sse() { setfattr -n user.obs.sse -v "$2" "$M/$1"; }
 
 # As a property: of a directory, for new files; of a file that is being written; of a stored one.
-tx_property() { # s3
+tx_property() { # s3-long timeout=240
     command -v setfattr >/dev/null || skip "setfattr is not installed"
     begin_tls
     tls_mount "sse_c_keys=$T/sse"
@@ -352,11 +352,10 @@ tx_resume() {
     cp "$T/f" "$M/f" || fail "cp"
     local sent
     sent=$(requests UploadPart)
-    [ "$sent" -le 4 ] || fail "$sent of 7 parts were sent again"
+    # the three that were missing, and those whose answers the driver had not seen
+    [ "$sent" -le 5 ] || fail "$sent of 7 parts were sent again"
     tls_remount "sse_c_keys=$T/sse"
     check "content" cmp "$T/f" "$M/f"
-
-    # Under another key nothing of it could be used.
     check_eq "no upload is left" "$(oc uploads)" ""
 }
 
@@ -406,6 +405,10 @@ tx_lost_answer() {
     done
     kill_driver
     oc faults '[]'
+    for ((i = 0; i < 100; i++)); do # a request counts when it has ended
+        [ "$(requests PutObject)" -lt 1 ] || break
+        sleep 0.1
+    done
     oc reset
     tls_mount "sse_c_keys=$T/sse"
     for ((i = 0; i < 200; i++)); do
