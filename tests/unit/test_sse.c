@@ -71,8 +71,14 @@ static void test_words(void **state)
 static void test_key_text(void **state)
 {
     static const char *const good[] = {KEY, KEY "\n", KEY "\r\n", KEY_BASE64, KEY_BASE64 "\n"};
-    static const char *const bad[] = {
-        "", "\n", "short", KEY "x", KEY "\n\n", KEY_BASE64 "x", " " KEY_BASE64, "MDEyMzQ1Njc4OQ=="};
+    static const char *const bad[] = {"",
+                                      "\n",
+                                      "short",
+                                      (KEY "x"),
+                                      (KEY "\n\n"),
+                                      (KEY_BASE64 "x"),
+                                      (" " KEY_BASE64),
+                                      "MDEyMzQ1Njc4OQ=="};
     unsigned char key[SSE_KEY_SIZE];
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
         assert_int_equal(sse_key_parse(good[i], strlen(good[i]), key), 0);
