@@ -7,7 +7,13 @@ posix() { # CASE
     check "$1" run_limited 60 "$OBSM_BUILD/tests/mount/posix" "$1" "$M/$1"
 }
 
-# Two or three cases on one mount.
+# All that lstat and the extended attributes say.
+everything() {
+    (cd "$M" && find . -mindepth 1 -printf '%p %M %U %G %s %T@ %A@ %C@ %l\n' | LC_ALL=C sort &&
+        getfattr -hRd -m - . 2>/dev/null)
+}
+
+# Some cases on one mount; what they leave is the same after a remount.
 posix_with() { # OPTIONS CASE...
     local options=$1 case
     shift
@@ -15,6 +21,10 @@ posix_with() { # OPTIONS CASE...
     mounted_with "$options"
     chmod 755 "$T" "$M"
     for case; do posix "$case"; done
+    everything >"$T/before"
+    remount "$options"
+    everything >"$T/after"
+    check "after a remount" diff "$T/before" "$T/after"
 }
 
 tx_open() { # s3-long
