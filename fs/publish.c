@@ -386,7 +386,8 @@ static bool can_copy(const struct fs *fs, const struct staged *st, const struct 
                      const struct clone **ret_clone)
 {
     uint64_t end = p->offset + p->size;
-    if ((end != st->size && p->size < fs->plan.min_part) || imap_touches(&st->have, p->offset, end))
+    if (!p->size || (end != st->size && p->size < fs->plan.min_part) ||
+        imap_touches(&st->have, p->offset, end))
         return false;
     const struct clone *c = *ret_clone = clonemap_next(&st->clones, p->offset, end);
     if (c)

@@ -141,6 +141,20 @@ os.close(fd)' @
     same_everywhere
 }
 
+# To nothing, when parts of it have been sent already.
+t_truncate_after_parts() { # s3
+    begin 5000
+    both python3 -c '
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+for i in range(12):
+    os.write(fd, bytes([65 + i]) * 1000000)
+time.sleep(0.3)
+os.ftruncate(fd, 0)
+os.close(fd)' @
+    same_everywhere
+}
+
 t_sparse_writes() { # s3
     both python3 -c '
 import os, sys
