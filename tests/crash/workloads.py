@@ -78,6 +78,17 @@ def modify_da(m, src):
     patch(m + "/d/a")
 
 
+def copy_and_patch(m, src):
+    """Parts that the server copies from another object, and one that is sent."""
+    source = os.open(m + "/f", os.O_RDONLY)
+    fd = os.open(m + "/g", os.O_CREAT | os.O_WRONLY, 0o644)
+    if os.copy_file_range(source, fd, 600 * K, 100 * K, 0) != 600 * K:
+        raise OSError("copied less")
+    write_at(fd, content((16, 5000)), 250 * K)
+    os.close(source)
+    os.close(fd)
+
+
 def append(m, src):
     fd = os.open(m + "/f", os.O_WRONLY | os.O_APPEND)
     os.write(fd, content((13, 10 * K)))
@@ -187,6 +198,9 @@ ALL = {
                                       {"t/f": MULTI, "t/s": SMALL})],
                       attrs={"t/f": (0o640, MTIME), "t/s": (0o640, MTIME)},
                       temp_ok={MULTI, SMALL}),
+    "cp_within": Workload({"f": LARGE, "g": OLD}, [(command("cp", "{m}/f", "{m}/g"), {"g": LARGE})]),
+    "copy_and_patch": Workload({"f": LARGE}, [
+        (copy_and_patch, {"g": patched(LARGE[100 * K:700 * K], (250 * K, content((16, 5000))))})]),
     "cp_p": Workload({"f": OLD}, [(command("cp", "-p", "{src}/f", "{m}/f"), {"f": MULTI})],
                      attrs={"f": (0o640, MTIME)}),
     "rename": Workload({"a": OLD, "b": SMALL},

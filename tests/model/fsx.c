@@ -469,6 +469,8 @@ static bool changes_size(enum kind kind)
 /* Sizes: often small, so that files of one part and of many are seen. */
 static uint64_t choose_size(struct test *t)
 {
+    if (!below(t, 10))
+        return 0;
     uint64_t limit = below(t, 3) ? t->hi : 3 * t->part;
     return choose_offset(t, 0, (limit < t->hi ? limit : t->hi) + 1);
 }

@@ -61,11 +61,23 @@ def rename_noreplace(old, new):
         raise OSError(number, os.strerror(number))
 
 
+def copy_range(source, target, offset, to, size):
+    """How many bytes copy_file_range has copied."""
+    copied = 0
+    while copied < size:
+        n = os.copy_file_range(source, target, size - copied, offset + copied, to + copied)
+        if n == 0:
+            break
+        copied += n
+    return copied
+
+
 class Handle:
     """A file that is open on both sides."""
 
     def __init__(self, fds, flags, path):
         self.fds, self.flags, self.path = fds, flags, path
+        self.copied = False  # it may have ranges of another object, which must not change behind
 
     def ino(self):
         return os.fstat(self.fds[1]).st_ino
@@ -286,6 +298,30 @@ class Model:
             self.keep_or_close(handle)
         return [path]
 
+    def op_copy(self):
+        source, path = self.path(stat.S_ISREG), self.free_path()
+        if self.rng.random() < 0.3:
+            path = self.path(stat.S_ISREG)
+        offset, to, size, flags = 0, 0, 1 << 30, os.O_RDWR | os.O_CREAT | os.O_TRUNC
+        if self.rng.random() < 0.3:
+            offset, to, size = self.rng.randrange(PART), self.rng.choice([0, PART, self.rng.randrange(PART)]), \
+                self.rng.choice([PART, 2 * PART, self.rng.randrange(1, 3 * PART)])
+            flags ^= self.rng.choice([0, os.O_TRUNC])
+        self.note("copy", repr(source), repr(path), oct(flags), offset, to, size)
+        reader = self.open_both(source, os.O_RDONLY, 0)
+        handle = self.open_both(path, flags, 0o644) if reader else None
+        if handle:
+            results = [outcome(copy_range, r, w, offset, to, size) for r, w in zip(reader.fds, handle.fds)]
+            if results[0] != results[1]:
+                raise Mismatch(f"the mount says {short(results[0])}, expected {short(results[1])}")
+            if results[0][0] == "ok" and results[0][1]:
+                self.wrote(os.fstat(handle.fds[1]))
+            handle.copied = True
+            self.keep_or_close(handle)
+        if reader:
+            self.close_both(reader)
+        return [source, path]
+
     def op_truncate(self):
         path, size = self.path(stat.S_ISREG), self.choose_size()
         self.note("truncate", repr(path), size)
@@ -470,6 +506,9 @@ class Model:
         if what == "put" and self.ino(path):
             return []
         if what != "put":
+            for handle in [h for h in self.handles if h.copied]:
+                self.handles.remove(handle)
+                self.close_both(handle)
             self.settle(path)
         self.note("behind", what, repr(path))
         local = os.path.join(self.roots[1], path)
@@ -538,7 +577,7 @@ class Model:
 
     def run(self):
         weights = {
-            self.op_create: 14, self.op_write: 14, self.op_truncate: 5, self.op_open: 5,
+            self.op_create: 14, self.op_write: 14, self.op_truncate: 5, self.op_open: 5, self.op_copy: 3,
             self.op_close: 7, self.op_handle: 14, self.op_utimens: 4, self.op_read: 5,
             self.op_rename: 12, self.op_rename_temp: 4, self.op_unlink: 7, self.op_mkdir: 5,
             self.op_rmdir: 3, self.op_symlink: 2, self.op_mkfifo: 0.5, self.op_chmod: 3,
