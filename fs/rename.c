@@ -196,15 +196,24 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
             inode_tombstone_locked(fs, from, name);
         return rc;
     }
+    /* What was changed of a file that is replaced must not reach the object that takes its place. */
+    struct inode *there = inode_child_locked(to, new_name);
+    bool replaces = there && there->state != INODE_GONE;
+    if (replaces)
+        rename_begin(there);
     rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0)
         rc = rename_object(fs, inode, to, new_name, intr);
+    if (replaces)
+        there->moving--;
     if (rc == 0)
         rc = inode_move_locked(fs, inode, to, new_name);
     if (rc == 0 && inode->staged)
         note_key_locked(fs, inode->staged);
     if (rc == 0)
         inode_tombstone_locked(fs, from, name);
+    if (replaces)
+        inode_unpin_locked(fs, there);
     return rc;
 }
 

@@ -378,6 +378,22 @@ t_rename_over_existing() { # s3-long
 }
 
 # Renamed over a file that somebody reads: he reads the old one to its end.
+# Attributes of the file that is replaced, changed a moment ago, do not reach the one that takes its place.
+t_rename_over_changed() { # s3-long
+    echo new >"$M/f"
+    chmod 600 "$M/f"
+    echo old >"$M/g"
+    sync "$M/f" "$M/g"
+    oc faults '[{"operation":"DeleteObject","count":-1,"delay_ms":400}]'
+    chmod 640 "$M/g"
+    check "mv" mv "$M/f" "$M/g"
+    oc faults '[]'
+    check_eq "mode" "$(stat -c %a "$M/g")" 600
+    drop_pages
+    check_eq "mode after a remount" "$(stat -c %a "$M/g")" 600
+    check_eq "content" "$(cat "$M/g")" new
+}
+
 t_rename_over_open() { # s3
     begin $((part_size + 1000))
     drop_pages
