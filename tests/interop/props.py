@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""props.py - what props.sh asks of Huawei's SDK about the properties of an object
+
+  check KEY    the SDK must see the properties that the mount has set
+  store KEY    stores an object with them, as uploadFile's table of headers says
+"""
+import os
+import socket
+import sys
+
+from obs import ExtensionGrant, ObsClient, PutObjectHeader
+from obs.model import Permission
+
+BUCKET = "bkt"
+
+# Python does not know that names below localhost mean this machine.
+resolve = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: resolve(
+    "127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
+
+
+def client():
+    with open(os.environ["OBS_KEYS"]) as f:
+        ak, sk = f.readline().strip().split(":")[:2]
+    return ObsClient(access_key_id=ak, secret_access_key=sk, is_secure=False,
+                     server=f"http://localhost:{os.environ['OBS_PORT']}")
+
+
+def good(answer):
+    if answer.status >= 300:
+        sys.exit(f"{answer.status} {answer.errorCode} {answer.errorMessage}")
+    return answer
+
+
+def expect(what, got, wanted):
+    if got != wanted:
+        sys.exit(f"{what}: got {got!r}, expected {wanted!r}")
+
+
+def check(obs, key):
+    body = good(obs.getObjectMetadata(BUCKET, key)).body
+    expect("class", body.storageClass, "WARM")
+    expect("type", body.contentType, "application/x-test")
+    head = {n.lower().rpartition("x-obs-")[2]: v for n, v in good(obs.getObjectMetadata(BUCKET, key)).header}
+    owner = [v for n, v in head.items() if n.endswith("owner")]
+    expect("metadata", owner, ["jane"])
+    location = [v for n, v in head.items() if n.endswith("website-redirect-location")]
+    expect("redirection", location, ["/other.html"])
+    acl = good(obs.getObjectAcl(BUCKET, key)).body
+    rights = {(g.grantee.grantee_id or g.grantee.group, g.permission) for g in acl.grants}
+    for right in (("account1", Permission.READ), ("account3", Permission.FULL_CONTROL)):
+        if right not in rights:
+            sys.exit(f"rights: {sorted(map(str, rights))} have no {right}")
+    if not any(p == Permission.READ and str(who).lower() in ("everyone", "all_users", "allusers")
+               for who, p in rights):
+        sys.exit(f"not for everyone: {sorted(map(str, rights))}")
+
+
+def store(obs, key):
+    headers = PutObjectHeader(
+        acl="public-read", contentType="application/x-test", storageClass="WARM",
+        location="/other.html", expires=7,
+        extensionGrants=[ExtensionGrant(granteeId="account1", permission=Permission.READ)])
+    good(obs.putContent(BUCKET, key, "x", metadata={"owner": "jane"}, headers=headers))
+
+
+def main(command, key):
+    {"check": check, "store": store}[command](client(), key)
+
+
+main(*sys.argv[1:])
