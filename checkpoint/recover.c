@@ -87,9 +87,11 @@ static enum whose whose_object(const struct recover_facts *f)
     if (same_text(s->upload_id, h->upload_id) || same_text(s->nonce, h->nonce))
         return same ? OURS : OURS_BUT_WRONG;
 
-    // A single PUT that carried no mark: the same content is as good as ours.
-    bool single = s->phase == PHASE_COMPLETING && s->final_parts == 0;
-    return single && same && etag_known ? OURS : NOT_OURS;
+    /* A single PUT that carried no mark, or a service that gives no upload id: the same content is as
+     * good as ours. */
+    bool unmarked =
+        s->phase == PHASE_COMPLETING && (s->final_parts == 0 || !h->upload_id || !*h->upload_id);
+    return unmarked && same && etag_known ? OURS : NOT_OURS;
 }
 
 static bool same_attrs(const struct state_attrs *a, const struct state_attrs *b)
@@ -122,7 +124,10 @@ static bool newer_object(const struct recover_facts *f)
                                                   : s->sealed_s;
     if (ours <= 0)
         ours = s->created_server_s;
-    return ours > 0 && f->head.modified_s > ours;
+    /* An upload that is not there any more may have been completed, and have lost: then an object of
+     * the same second is no older one. */
+    bool spent = s->upload_id && s->phase == PHASE_COMPLETING && f->list.answer == ANSWER_GONE;
+    return ours > 0 && f->head.modified_s > ours - spent;
 }
 
 static int plan_restart(const struct recover_facts *f, struct recover_plan *plan)

@@ -146,7 +146,6 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     st->upload.key = key;
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
-    st->upload.resumed = true;
     st->upload.encrypted = sse_encrypted(&st->sse);
     st->upload.begun_ms = clock_ms(); /* what stood there before is older: recover_match_upload() */
     st->upload.initiated_s = s->initiated_s;

@@ -55,6 +55,7 @@ static const char *const note_points[RECORD_CLONED + 1] = {
     [RECORD_ABANDONED] = "note.abandoned",
     [RECORD_INTERRUPTED] = "note.interrupted",
     [RECORD_FAILED] = "note.failed",
+    [RECORD_CONFLICT] = "note.conflict",
     [RECORD_STALE] = "note.stale",
     [RECORD_ATTRS] = "note.attrs",
     [RECORD_PAUSED] = "note.paused",
@@ -383,6 +384,16 @@ void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err)
                                        .message = err->msg,
                                        .request_id = err->request_id,
                                        .server_s = fs->server_s}});
+}
+
+void note_conflict_locked(struct fs *fs, struct staged *st, const struct obs_object *theirs)
+{
+    append(fs, st,
+           &(struct record){.type = RECORD_CONFLICT,
+                            .conflict = {.etag = theirs ? theirs->etag : "",
+                                         .upload_id = theirs ? theirs->upload_id : "",
+                                         .modified_s = theirs ? theirs->mtime_ms / 1000 : 0,
+                                         .server_s = fs->server_s}});
 }
 
 void note_abandoned_locked(struct fs *fs, struct staged *st, const char *reason)

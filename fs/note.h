@@ -67,6 +67,9 @@ void note_interrupted_locked(struct fs *fs, struct staged *st, enum interrupt_ca
 /* A record without fields: PAUSED, RESUMED. */
 void note_mark_locked(struct fs *fs, struct staged *st, enum record_type type);
 void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err);
+/* Somebody else's object (NULL: a removal) is what everybody sees: it is not written over without a
+ * command. */
+void note_conflict_locked(struct fs *fs, struct staged *st, const struct obs_object *theirs);
 
 /* Nobody wants it any more: a recovery must not bring it back. */
 void note_abandoned_locked(struct fs *fs, struct staged *st, const char *reason);

@@ -303,7 +303,11 @@ static void step_multipart(struct fs *fs, struct staged *st)
         waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
         return;
     }
-    if (st->inflight == 0 && st->punching == 0)
+    if (st->inflight || st->punching)
+        return;
+    if (st->n_punched && !st->upload.looked)
+        publish_look(fs, st);
+    else
         start_complete(fs, st, count);
 }
 

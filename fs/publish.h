@@ -8,7 +8,13 @@
  *             answer and every change calls it again. Nothing in here waits.
  * Checks      A part counts only if the ETag is the MD5 of the bytes sent (net/obs.h does that) and
  *             its generation is still the same. The composite ETag of Complete is compared with
- *             ours. An answer to Complete that was lost is cleared up with a HEAD (x-obs-uploadId).
+ *             ours. After Complete, whatever its answer, a HEAD (x-obs-uploadId; without it the
+ *             ETag) tells whether ours is what everybody sees: of two writers the one wins whose
+ *             upload was initiated later (OBS API: completing a multipart upload), and our answer
+ *             is a success nevertheless.
+ * Conflict    Another object, or none: as on_conflict says. Without a command the other one is
+ *             never written over, not even by what durability=stage has promised: that is kept.
+ *             If staging was punched, the key is looked at before Complete too.
  * Failure     The publication ends, waiters get the errno, the handles that are open have it
  *             latched, the content stays staged; the next close or fsync tries again.
  * Keys        An upload is bound to the key it was initiated under. If the file has another name by

@@ -18,9 +18,6 @@
 #include "net/base/log.h"
 #include "net/digest.h"
 
-/* An upload that took longer may have lost against another writer. */
-enum { VERIFY_AFTER_MS = 30000 };
-
 static void put_answer(struct fs *fs, struct staged *st, struct transfer *t)
 {
     st->final_request = false;
@@ -142,115 +139,6 @@ static void part_answer(struct fs *fs, struct staged *st, struct transfer *t)
     publish_step_locked(fs, st);
 }
 
-/* Complete failed, or nobody knows: the visible object tells. */
-static void start_check(struct fs *fs, struct staged *st, struct transfer *complete)
-{
-    struct transfer *t = transfer_new_locked(fs, st, TRANSFER_CHECK, complete->key);
-    if (!t) {
-        st->final_request = false;
-        st->upload.state = UPLOAD_ACTIVE;
-        publish_failed(fs, st, &complete->call.err);
-        return;
-    }
-    t->cause = complete->call.err;
-    memcpy(t->composite, complete->composite, sizeof(t->composite));
-    transfer_start_locked(t);
-}
-
-/* Of two writers the one whose upload was initiated later wins (OBS API: completing a multipart
- * upload): after a long or resumed upload the visible object may be another one. */
-static bool may_have_lost(const struct fs *fs, const struct staged *st)
-{
-    return obs_dialect_of(fs->obs) == OBS_DIALECT_OBS &&
-           (st->upload.resumed || clock_ms() - st->upload.begun_ms > VERIFY_AFTER_MS);
-}
-
-static void complete_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    const struct obs_object *object = &t->call.object;
-    if (t->call.err.eno || may_have_lost(fs, st)) {
-        start_check(fs, st, t);
-        return;
-    }
-    st->final_request = false;
-    unsigned meta_gen = st->upload.meta_gen;
-    bool encrypted = st->upload.encrypted;
-    free(st->upload.key);
-    st->upload = (struct upload){0};
-    if (t->composite[0] && !encrypted && !object->encrypted &&
-        !etag_equal(t->composite, object->etag)) {
-        struct err why;
-        err_set(&why, -EIO, "checksum mismatch: ETag %.64s, expected %.64s", object->etag,
-                t->composite);
-        for (size_t i = 0; i < st->n_parts; i++)
-            st->parts[i].state = PART_OPEN;
-        publish_failed(fs, st, &why);
-        return;
-    }
-    publish_succeeded(fs, st, object->etag, meta_gen, encrypted || object->encrypted);
-}
-
-/* Complete succeeded, but somebody else's newer object is what everybody sees. */
-static void conflict(struct fs *fs, struct staged *st, const struct obs_object *theirs)
-{
-    struct err err;
-    char path[256];
-    inode_path_locked(st->inode, path, sizeof(path));
-    st->upload.state = UPLOAD_NONE; /* it was completed, there is nothing to abort */
-    if (fs->opt->on_conflict == OPTION_CONFLICT_KEEP_MINE && !st->n_punched &&
-        st->restarts++ < PUBLISH_RESTARTS_MAX) {
-        log_notice(fs->log, "publish", "'%s': a newer object stands there, sending ours again",
-                   path);
-        publish_restart(fs, st, false);
-        return;
-    }
-    if (fs->opt->on_conflict == OPTION_CONFLICT_KEEP_THEIRS) {
-        log_notice(fs->log, "publish", "'%s': a newer object stands there, ours is dropped", path);
-        struct inode *inode = st->inode;
-        staged_drop_locked(fs, inode, 0);
-        inode_lose_content_locked(fs, inode);
-        return;
-    }
-    err_set(&err, -ESTALE, "another writer's newer object (ETag %.64s) stands there", theirs->etag);
-    for (size_t i = 0; i < st->n_parts; i++)
-        st->parts[i].state = PART_OPEN;
-    free(st->upload.key);
-    st->upload = (struct upload){0};
-    publish_failed(fs, st, &err);
-}
-
-static void check_answer(struct fs *fs, struct staged *st, struct transfer *t)
-{
-    const struct obs_object *object = &t->call.object;
-    bool ours = !t->call.err.eno &&
-                (object->upload_id[0] ? strcmp(object->upload_id, st->upload.id) == 0
-                                      : t->composite[0] && etag_equal(t->composite, object->etag));
-    st->final_request = false;
-    st->upload.state = UPLOAD_ACTIVE;
-    if (ours) {
-        unsigned meta_gen = st->upload.meta_gen;
-        bool encrypted = st->upload.encrypted || object->encrypted;
-        char etag[OBS_ETAG_MAX];
-        memcpy(etag, object->etag, sizeof(etag));
-        free(st->upload.key);
-        st->upload = (struct upload){0};
-        publish_succeeded(fs, st, etag, meta_gen, encrypted);
-        return;
-    }
-    if (!t->cause.eno && !t->call.err.eno) {
-        conflict(fs, st, object);
-        return;
-    }
-    if (!t->cause.eno)
-        t->cause = t->call.err; /* stored, but whether it is ours nobody said */
-    bool vanished = strcmp(t->cause.code, "NoSuchUpload") == 0;
-    bool bad_part = strcmp(t->cause.code, "InvalidPart") == 0;
-    if ((vanished || bad_part) && st->restarts++ < PUBLISH_RESTARTS_MAX)
-        publish_restart(fs, st, bad_part);
-    else
-        publish_failed(fs, st, &t->cause);
-}
-
 static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
 {
     int rc = t->sink_error ? t->sink_error : t->call.err.eno;
@@ -263,6 +151,8 @@ static void fill_answer(struct fs *fs, struct staged *st, struct transfer *t)
     if (rc < 0 && t->cloned)
         rc = clone_failed_locked(st, t, rc);
     st->filling = false;
+    if (rc == -ESTALE && st->final_request)
+        return; /* perhaps our own new version stands there: asked again when that is known */
     waitlist_finish_locked(fs, &st->filled, rc);
     waitlist_finish_locked(fs, &st->writable, 0);
     if (rc < 0 && st->state == STAGED_PUBLISHING) {
@@ -295,8 +185,9 @@ void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
         [TRANSFER_INITIATE] = initiate_answer,
         [TRANSFER_PART] = part_answer,
         [TRANSFER_COPY_PART] = part_answer,
-        [TRANSFER_COMPLETE] = complete_answer,
-        [TRANSFER_CHECK] = check_answer,
+        [TRANSFER_LOOK] = publish_look_answer,
+        [TRANSFER_COMPLETE] = publish_complete_answer,
+        [TRANSFER_CHECK] = publish_check_answer,
         [TRANSFER_FILL] = fill_answer,
         [TRANSFER_COPY] = publish_copy_answer,
         [TRANSFER_COPY_CHECK] = publish_copy_check_answer,

@@ -20,8 +20,14 @@
 
 enum { RETRY_FIRST_MS = 5000, RETRY_MOST_MS = 300000 };
 
-/* The user was told that the file is safe: it is tried again until it is stored, less and less
- * often. */
+/* The user was told that the file is safe: it is tried again until it is stored. But an object of
+ * somebody else is not written over unasked: the data wait for a command. */
+static bool is_retried(const struct staged *st)
+{
+    return st->acknowledged && st->failure.eno != -ESTALE;
+}
+
+/* .. less and less often. */
 static void publish_retry_locked(struct fs *fs, struct staged *st)
 {
     st->retry_ms = st->retry_ms == 0              ? RETRY_FIRST_MS
@@ -36,7 +42,7 @@ int64_t publish_run_locked(struct fs *fs, int64_t now_ms)
     int64_t next = INT64_MAX;
     struct staged *st, *tmp;
     DL_FOREACH_SAFE (fs->staged, st, tmp) {
-        if (!st->acknowledged || !st->gave_up || st->state != STAGED_OPEN)
+        if (!is_retried(st) || !st->gave_up || st->state != STAGED_OPEN)
             continue;
         if (st->retry_due_ms <= now_ms)
             (void)publish_locked(fs, st->inode, NULL);
@@ -51,7 +57,7 @@ int64_t publish_run_locked(struct fs *fs, int64_t now_ms)
 void publish_give_up_locked(struct fs *fs, struct inode *inode)
 {
     struct staged *st = inode->staged;
-    if (!st || !st->gave_up || !staged_dirty(st) || st->acknowledged)
+    if (!st || !st->gave_up || !staged_dirty(st) || is_retried(st))
         return;
     note_failed_locked(fs, st, &st->failure);
     staged_keep_locked(fs, inode, st->failure.eno);
@@ -73,9 +79,11 @@ void publish_failed(struct fs *fs, struct staged *st, const struct err *err)
     inode_latch_locked(st->inode, err->eno);
     waitlist_finish_locked(fs, &st->published, err->eno);
     waitlist_finish_locked(fs, &st->writable, 0);
+    if (!st->filling)
+        waitlist_finish_locked(fs, &st->filled, 0); /* see fill_answer() */
     waitlist_finish_locked(fs, &st->inode->move_waiters, 0);
     (void)meta_flush_now_locked(fs, st->inode); /* attributes that waited for the content's end */
-    if (st->acknowledged)
+    if (is_retried(st))
         publish_retry_locked(fs, st);
     else if (!st->inode->nwriters)
         publish_give_up_locked(fs, st->inode);
@@ -159,6 +167,8 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
         changes_settle_locked(fs, inode); /* the new object has them */
     finish_waiters(fs, st);
     waitlist_finish_locked(fs, &st->writable, 0);
+    if (!st->filling)
+        waitlist_finish_locked(fs, &st->filled, 0);
     waitlist_finish_locked(fs, &inode->move_waiters, 0);
     if (st->published.head && staged_dirty(st)) { /* asked again while this was under way */
         st->state = STAGED_PUBLISHING;

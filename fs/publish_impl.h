@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* publish_impl - what the four files of publish.h share
+/* publish_impl - what the five files of publish.h share
  *
  * Role        publish.c chooses and starts requests, publish_answer.c takes their answers,
+ *             publish_check.c finds out whether a completed upload is what everybody sees,
  *             publish_end.c ends a publication in success or failure;
  *             publish_copy.c stores a file that is the whole of another object.
  */
@@ -9,8 +10,7 @@
 #define OBSM_FS_PUBLISH_IMPL_H
 
 #include "fs/publish.h"
-
-struct transfer;
+#include "fs/transfer.h"
 
 enum { PUBLISH_RESTARTS_MAX = 2 };
 
@@ -30,6 +30,15 @@ int publish_content_props(struct fs *fs, struct staged *st, const char *key, str
 bool publish_copy_step(struct fs *fs, struct staged *st);
 void publish_copy_answer(struct fs *fs, struct staged *st, struct transfer *t);
 void publish_copy_check_answer(struct fs *fs, struct staged *st, struct transfer *t);
+
+/* Looks at what stands under the key before Complete: where the parts on the server are the only
+ * copy of the data, they are not spent on an upload that cannot win. */
+void publish_look(struct fs *fs, struct staged *st);
+
+/* Answers, see publish_answer.c. */
+void publish_look_answer(struct fs *fs, struct staged *st, struct transfer *t);
+void publish_complete_answer(struct fs *fs, struct staged *st, struct transfer *t);
+void publish_check_answer(struct fs *fs, struct staged *st, struct transfer *t);
 
 /* The upload cannot be completed under this key, or has vanished: everything is sent again. */
 void publish_restart(struct fs *fs, struct staged *st, bool abort);

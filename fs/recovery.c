@@ -15,6 +15,7 @@
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
 #include "fs/crashpoint.h"
+#include "fs/errors.h"
 #include "fs/kept.h"
 #include "fs/match.h"
 #include "fs/mime.h"
@@ -253,6 +254,40 @@ static int remove_files(struct fs *fs, uint64_t id)
     return rc;
 }
 
+/* What the plan is bad news about stands among the errors, and in the journal of a conflict, so that
+ * the list of uploads says it too. */
+static void tell(struct fs *fs, struct facts *k, uint64_t id, const struct recover_plan *plan)
+{
+    struct err err;
+    const struct recover_head *h = &k->f.head;
+    bool theirs = plan->action == RECOVER_CONFLICT || plan->why == WHY_THEIRS;
+    int eno = theirs ? ESTALE : plan->why == WHY_FAILED ? 0 : plan->eno; /* that was told before */
+    if (!eno)
+        return;
+    err_set(&err, -eno, "%s", recover_why_text(plan->why));
+    errors_add(fs->errors, "recovery", k->state.key ? k->state.key : "?", &err);
+    if (plan->action != RECOVER_CONFLICT || k->state.conflict)
+        return;
+    bool found = h->answer == ANSWER_FOUND;
+    struct journal *j;
+    struct record recs[] = {
+        {.type = RECORD_CONFLICT,
+         .conflict = {.etag = found ? h->etag : "",
+                      .upload_id = found ? h->upload_id : "",
+                      .modified_s = found ? h->modified_s : 0,
+                      .server_s = k->f.server_s}},
+        {.type = RECORD_FAILED,
+         .failed = {.eno = (uint32_t)eno, .message = err.msg, .server_s = k->f.server_s}}};
+    int rc = journal_open(&io_real, store_path(fs->store), id, &j, NULL, NULL);
+    if (rc == 0) {
+        rc = journal_write(j, recs, sizeof(recs) / sizeof(recs[0]));
+        journal_close(j);
+    }
+    if (rc < 0)
+        log_warning(fs->log, "recovery", "upload %llu: note the conflict: %s",
+                    (unsigned long long)id, err_text(rc));
+}
+
 /* Returns -EAGAIN if it has to be tried again later. */
 static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct recover_plan *plan)
 {
@@ -261,6 +296,7 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
                k->state.key ? k->state.key : "?", recover_action_name(plan->action),
                recover_why_text(plan->why));
     CRASH_POINT("recovery.decided");
+    tell(fs, k, id, plan);
     abort_uploads(fs, id, plan);
     CRASH_POINT("recovery.aborted");
     switch (plan->action) {
@@ -289,6 +325,18 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
     return 0;
 }
 
+static enum on_conflict on_conflict(const struct fs *fs)
+{
+    switch (fs->opt->on_conflict) {
+    case OPTION_CONFLICT_KEEP_MINE:
+        return ON_CONFLICT_KEEP_MINE;
+    case OPTION_CONFLICT_KEEP_THEIRS:
+        return ON_CONFLICT_KEEP_THEIRS;
+    default:
+        return ON_CONFLICT_ERROR;
+    }
+}
+
 static int recover_one(struct fs *fs, const struct store_entry *e)
 {
     struct facts k = {0};
@@ -312,6 +360,7 @@ static int recover_one(struct fs *fs, const struct store_entry *e)
         .server_s = fs->server_s,
         .boot_id = fs->boot_id,
         .opt = {.keep_interrupted_s = fs->opt->keep_interrupted / 1000,
+                .on_conflict = on_conflict(fs),
                 .last_complete_wins = obs_dialect_of(fs->obs) == OBS_DIALECT_S3,
                 .expire = fs->may_expire,
                 .part_min = fs->plan.min_part,

@@ -81,7 +81,7 @@ struct upload {
     int64_t initiated_s; /* the server's time of it, or 0 */
     bool outdated;       /* a newer object stands under the key: Complete would lose against it */
     bool encrypted;      /* ETags are opaque */
-    bool resumed;        /* begun by an earlier writer */
+    bool looked;         /* nothing newer stood under the key when all parts were stored */
     int64_t begun_ms;    /* clock_ms() at Initiate */
     unsigned meta_gen;   /* of the attributes that were sent at Initiate */
 };

@@ -28,15 +28,11 @@
         "send." name, "answer." name, "taken." name                                                \
     }
 static const char *const transfer_points[][3] = {
-    [TRANSFER_PUT] = POINTS("put"),
-    [TRANSFER_INITIATE] = POINTS("initiate"),
-    [TRANSFER_PART] = POINTS("part"),
-    [TRANSFER_COPY_PART] = POINTS("copy_part"),
-    [TRANSFER_COMPLETE] = POINTS("complete"),
-    [TRANSFER_CHECK] = POINTS("check"),
-    [TRANSFER_FILL] = POINTS("fill"),
-    [TRANSFER_COPY] = POINTS("copy"),
-    [TRANSFER_COPY_CHECK] = POINTS("copy_check"),
+    [TRANSFER_PUT] = POINTS("put"),     [TRANSFER_INITIATE] = POINTS("initiate"),
+    [TRANSFER_PART] = POINTS("part"),   [TRANSFER_COPY_PART] = POINTS("copy_part"),
+    [TRANSFER_LOOK] = POINTS("look"),   [TRANSFER_COMPLETE] = POINTS("complete"),
+    [TRANSFER_CHECK] = POINTS("check"), [TRANSFER_FILL] = POINTS("fill"),
+    [TRANSFER_COPY] = POINTS("copy"),   [TRANSFER_COPY_CHECK] = POINTS("copy_check"),
 };
 #endif
 
@@ -116,6 +112,8 @@ static void dead_answer(struct fs *fs, struct staged *st, const struct transfer 
         note_initiated_locked(fs, st, t->call.server_time, &t->props);
     } else if (t->kind == TRANSFER_COMPLETE) {
         st->upload.state = t->call.err.eno ? UPLOAD_ACTIVE : UPLOAD_NONE;
+    } else if (t->kind == TRANSFER_CHECK) {
+        st->upload.state = t->cause.eno ? UPLOAD_ACTIVE : UPLOAD_NONE;
     }
 }
 
@@ -154,15 +152,11 @@ static void transfer_done(struct obs_call *call)
 void transfer_start_locked(struct transfer *t)
 {
     static const enum obs_op ops[] = {
-        [TRANSFER_PUT] = OBS_PUT,
-        [TRANSFER_INITIATE] = OBS_MP_INITIATE,
-        [TRANSFER_PART] = OBS_MP_PART,
-        [TRANSFER_COPY_PART] = OBS_MP_COPY_PART,
-        [TRANSFER_COMPLETE] = OBS_MP_COMPLETE,
-        [TRANSFER_CHECK] = OBS_HEAD,
-        [TRANSFER_FILL] = OBS_GET,
-        [TRANSFER_COPY] = OBS_COPY,
-        [TRANSFER_COPY_CHECK] = OBS_HEAD,
+        [TRANSFER_PUT] = OBS_PUT,      [TRANSFER_INITIATE] = OBS_MP_INITIATE,
+        [TRANSFER_PART] = OBS_MP_PART, [TRANSFER_COPY_PART] = OBS_MP_COPY_PART,
+        [TRANSFER_LOOK] = OBS_HEAD,    [TRANSFER_COMPLETE] = OBS_MP_COMPLETE,
+        [TRANSFER_CHECK] = OBS_HEAD,   [TRANSFER_FILL] = OBS_GET,
+        [TRANSFER_COPY] = OBS_COPY,    [TRANSFER_COPY_CHECK] = OBS_HEAD,
     };
     struct obs_call *call = &t->call;
     struct staged *st = t->st;
@@ -188,6 +182,7 @@ void transfer_start_locked(struct transfer *t)
                         t->kind == TRANSFER_COPY;
     call->done = transfer_done;
     call->arg = t;
+    call->urgent = t->kind == TRANSFER_LOOK || t->kind == TRANSFER_CHECK; /* its writer waits */
     if (t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) {
         if (!st->send_start_ms)
             st->send_start_ms = clock_ms();

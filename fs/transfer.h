@@ -19,8 +19,9 @@ enum transfer_kind {
     TRANSFER_INITIATE,
     TRANSFER_PART,
     TRANSFER_COPY_PART,
+    TRANSFER_LOOK, /* HEAD before Complete: would it win? */
     TRANSFER_COMPLETE,
-    TRANSFER_CHECK, /* HEAD: what became of a Complete whose answer is not clear */
+    TRANSFER_CHECK, /* HEAD after Complete: is ours what stands there? */
     TRANSFER_FILL,
     TRANSFER_COPY,       /* the whole content is that of another object */
     TRANSFER_COPY_CHECK, /* HEAD: the copy, where ETags do not tell */
@@ -41,7 +42,7 @@ struct transfer {
     uint64_t size;
     int sink_error;
     _Atomic(uint64_t) progress; /* bytes of the body that were handed out */
-    struct err cause;           /* CHECK: why the Complete is in doubt */
+    struct err cause;           /* CHECK: the error of Complete, which may have been executed */
     /* owned */
     char *key;
     char read_key[SSE_MD5_TEXT];
@@ -55,6 +56,7 @@ struct transfer {
     uint64_t crc64;
     char composite[OBS_ETAG_MAX]; /* COMPLETE, CHECK: the ETag that we expect, "" if it can't be
                                      known */
+    char answered[OBS_ETAG_MAX];  /* CHECK: the ETag that Complete was answered with, or "" */
 };
 
 /* A new transfer for `st` under `key` (copied). NULL: out of memory. */

@@ -351,6 +351,29 @@ static void a_newer_object(void **state)
     done(&w);
 }
 
+// Complete was sent and the upload is gone: an object of the same second may be what it lost against.
+static void a_spent_upload(void **state)
+{
+    struct world w;
+    sealed_upload(&w, PARTS);
+    w.f.list.answer = ANSWER_GONE;
+    head_other(&w, 1001);
+    expect(&w, RECOVER_WAIT, WHY_NONE); // gone before Complete: sent again
+    assert_int_equal(w.plan.need, NEED_REHASH);
+    completing(&w);
+    expect(&w, RECOVER_CONFLICT, WHY_OTHER_OBJECT);
+    head_other(&w, 1000);
+    expect(&w, RECOVER_WAIT, WHY_NONE);
+    assert_int_equal(w.plan.need, NEED_REHASH);
+
+    // A service that gives no upload id: the ETag tells.
+    w.f.head = (struct recover_head){ANSWER_FOUND, "", "", "whole-4", PARTS * MIB, 1300};
+    expect(&w, RECOVER_ALREADY_COMPLETE, WHY_NONE);
+    w.f.head.etag = "other-4";
+    expect(&w, RECOVER_CONFLICT, WHY_OTHER_OBJECT);
+    done(&w);
+}
+
 static void a_dead_writer(void **state)
 {
     struct world w;
@@ -759,6 +782,7 @@ int main(void)
         cmocka_unit_test(upload_gone_means_start_over),
         cmocka_unit_test(a_single_put),
         cmocka_unit_test(a_newer_object),
+        cmocka_unit_test(a_spent_upload),
         cmocka_unit_test(a_dead_writer),
         cmocka_unit_test(nothing_written),
         cmocka_unit_test(held_failed_paused),
