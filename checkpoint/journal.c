@@ -40,6 +40,7 @@ static int new_journal(const struct io *io, const char *dir, uint64_t id, char p
     }
     j->io = io;
     j->id = id;
+    atomic_init(&j->refs, 1);
     j->fd = -1;
     j->next_compact = JOURNAL_COMPACT_MIN;
     j->since.max = JOURNAL_SIZE_MAX;
@@ -49,9 +50,16 @@ static int new_journal(const struct io *io, const char *dir, uint64_t id, char p
     return 0;
 }
 
+struct journal *journal_ref(struct journal *j)
+{
+    if (j)
+        atomic_fetch_add(&j->refs, 1);
+    return j;
+}
+
 void journal_close(struct journal *j)
 {
-    if (!j)
+    if (!j || atomic_fetch_sub(&j->refs, 1) > 1)
         return;
     if (j->fd >= 0)
         j->io->ops->close(j->io, j->fd);

@@ -71,7 +71,11 @@ int journal_read(const struct io *io, const char *dir, uint64_t id, struct journ
 int journal_replay(const uint8_t *p, size_t n, struct journal_state *ret,
                    struct journal_report *ret_report);
 
-/* Closes without a sync. NULL allowed. No other thread may be inside. */
+/* Another owner, such as a thread that syncs: each gives its own back with journal_close(). NULL
+ * allowed. */
+struct journal *journal_ref(struct journal *j);
+
+/* Closes without a sync when the last owner does. NULL allowed. */
 void journal_close(struct journal *j);
 
 /* Appends n records in one write: all of them or none count in the running state, and after a

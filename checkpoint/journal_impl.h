@@ -4,6 +4,7 @@
 #define OBSM_CHECKPOINT_JOURNAL_IMPL_H
 
 #include <limits.h>
+#include <stdatomic.h>
 
 #include "checkpoint/journal.h"
 #include "net/base/buf.h"
@@ -16,6 +17,8 @@ struct journal {
     const struct io *io;
     char *dir;
     uint64_t id;
+
+    _Atomic(unsigned) refs;
 
     struct lock lock;
     pthread_cond_t cond; /* a sync or a compaction has ended */

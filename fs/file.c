@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include <utlist.h>
 
-#include "checkpoint/journal.h"
 #include "fs/clone.h"
 #include "fs/dir.h"
 #include "fs/encrypt.h"
@@ -22,9 +21,9 @@
 #include "fs/proc.h"
 #include "fs/publish.h"
 #include "fs/request.h"
+#include "fs/seal.h"
 #include "fs/space.h"
 #include "fs/staged.h"
-#include "fs/worker.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
@@ -235,8 +234,6 @@ void file_write_end_locked(struct fs *fs, struct handle *h, uint64_t off, uint64
     staged_write_end_locked(fs, h->inode->staged, off, n, failed);
 }
 
-static int start_sync(struct fs *fs, struct staged *st, bool seal, bool held, struct waiter *w);
-
 /* durability=stage: the local disk is what close and fsync wait for. */
 static bool stages(const struct fs *fs, const struct inode *inode)
 {
@@ -266,61 +263,8 @@ int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signa
     file_error_told_locked(h); /* what this publication says is the news */
     bool held = hold_wanted_locked(fs, inode);
     if (stages(fs, inode))
-        return start_sync(fs, inode->staged, true, held, w);
+        return seal_start_locked(fs, inode->staged, held ? SEAL_HELD : SEAL_NOW, w);
     return held ? publish_hold_locked(fs, inode, w) : publish_locked(fs, inode, w);
-}
-
-/* Staging and journal on their way to the disk. */
-struct sync_job {
-    struct job job;
-    struct staged *st;
-    bool seal; /* durability=stage: the file counts as stored, and is published in the background */
-    bool held; /* .. but waits for its rename first */
-    struct waitlist waiters;
-};
-
-static void sync_run(struct fs *fs, struct job *job)
-{
-    struct sync_job *s = (struct sync_job *)job;
-    struct staged *st = s->st;
-    int rc = fdatasync(st->fd) < 0 ? -errno : 0;
-    if (rc == 0 && s->seal) {
-        fs_lock(fs);
-        if (st->state != STAGED_DEAD)
-            note_sealed_locked(fs, st, SEAL_CLOSE, s->held, true);
-        fs_unlock(fs);
-    }
-    if (rc == 0 && st->journal)
-        rc = journal_sync(st->journal);
-
-    fs_lock(fs);
-    st->users--;
-    st->syncs--;
-    if (rc == 0 && s->seal && st->state != STAGED_DEAD) {
-        st->acknowledged = true;
-        if (!s->held)
-            (void)publish_locked(fs, st->inode, NULL);
-    }
-    staged_reap_locked(fs, st);
-    waitlist_finish_locked(fs, &s->waiters, rc);
-    fs_unlock(fs);
-    free(s);
-}
-
-static int start_sync(struct fs *fs, struct staged *st, bool seal, bool held, struct waiter *w)
-{
-    struct sync_job *s = calloc(1, sizeof(*s));
-    if (!s)
-        return -ENOMEM;
-    s->job.fn = sync_run;
-    s->st = st;
-    s->seal = seal;
-    s->held = held;
-    st->users++;
-    st->syncs++;
-    waitlist_add_locked(&s->waiters, w);
-    worker_submit_locked(fs, &s->job);
-    return -EINPROGRESS;
 }
 
 int file_fsync_locked(struct fs *fs, struct inode *inode, struct handle *h, struct waiter *w)
@@ -330,11 +274,12 @@ int file_fsync_locked(struct fs *fs, struct inode *inode, struct handle *h, stru
         if (rc < 0)
             return rc;
         if (h->sync && inode->staged && staged_dirty(inode->staged))
-            return start_sync(fs, inode->staged, false, false, w);
+            return seal_start_locked(fs, inode->staged, SEAL_NOT, w);
         h->wrote = false;
     }
     if (stages(fs, inode))
-        return start_sync(fs, inode->staged, true, hold_wanted_locked(fs, inode), w);
+        return seal_start_locked(fs, inode->staged,
+                                 hold_wanted_locked(fs, inode) ? SEAL_HELD : SEAL_NOW, w);
     int rc = publish_locked(fs, inode, w);
     if (rc == 0 && meta_flush_now_locked(fs, inode)) {
         waitlist_add_locked(&inode->meta_waiters, w);

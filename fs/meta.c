@@ -102,14 +102,11 @@ int meta_durable_locked(struct fs *fs, struct inode *inode)
         rc = changes_sync(fs);
         fs_lock(fs);
     } else if (st->journal && st->sealed) {
-        st->users++;
-        st->syncs++;
+        struct journal *journal = journal_ref(st->journal);
         fs_unlock(fs);
-        rc = journal_sync(st->journal);
+        rc = journal_sync(journal);
+        journal_close(journal);
         fs_lock(fs);
-        st->users--;
-        st->syncs--;
-        staged_reap_locked(fs, st);
     }
     return rc;
 }

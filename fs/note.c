@@ -44,6 +44,7 @@ static const char *const note_points[RECORD_CLONED + 1] = {
     [RECORD_HELD] = "note.held",
     [RECORD_INITIATING] = "note.initiating",
     [RECORD_INITIATED] = "note.initiated",
+    [RECORD_PLANNED] = "note.planned",
     [RECORD_PART] = "note.part",
     [RECORD_REWRITTEN] = "note.rewritten",
     [RECORD_MAP] = "note.map",
@@ -190,6 +191,27 @@ void note_rewritten_locked(struct fs *fs, struct staged *st, size_t idx)
                                           .generation = (uint32_t)st->parts[idx].gen}});
 }
 
+void note_planned_locked(struct fs *fs, struct staged *st, size_t idx)
+{
+    const struct part *p = &st->parts[idx];
+    struct record rec = {.type = RECORD_PLANNED,
+                         .planned = {.part_no = (uint32_t)idx + 1,
+                                     .generation = (uint32_t)p->gen,
+                                     .offset = p->offset,
+                                     .size = p->hashed,
+                                     .has_md5 = true}};
+    memcpy(rec.planned.md5, p->md5, sizeof(rec.planned.md5));
+    append(fs, st, &rec);
+}
+
+void note_broken_locked(struct fs *fs, struct staged *st, size_t idx)
+{
+    append(fs, st,
+           &(struct record){
+               .type = RECORD_REWRITTEN,
+               .rewritten = {.part_no = (uint32_t)idx + 1, .generation = (uint32_t)st->gen + 1}});
+}
+
 void note_stale_locked(struct fs *fs, struct staged *st)
 {
     if (st->upload.state != UPLOAD_NONE && st->upload.id[0])
@@ -327,16 +349,9 @@ void note_done_locked(struct fs *fs, struct staged *st)
 {
     char path[PATH_MAX];
     st->sealed = false;
-    bool cloned = st->cloned;
     st->cloned = false;
     if (!st->journal)
         return;
-    if (st->syncs) { /* somebody syncs it: from now on it is about what is written next */
-        note_reopened_locked(fs, st);
-        if (cloned)
-            append(fs, st, &(struct record){.type = RECORD_CLONED, .cloned = {.any = false}});
-        return;
-    }
     bool aborting = transfer_aborting_locked(fs, st->id);
     if (aborting) /* it stays until an earlier upload of the file is gone */
         append(fs, st,

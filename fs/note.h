@@ -35,6 +35,9 @@ void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,
                            const struct obs_props *sent);
 void note_part_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_rewritten_locked(struct fs *fs, struct staged *st, size_t idx);
+/* The digest of a part that is not sent yet, and that its bytes are about to change (fs/seal.h). */
+void note_planned_locked(struct fs *fs, struct staged *st, size_t idx);
+void note_broken_locked(struct fs *fs, struct staged *st, size_t idx);
 void note_stale_locked(struct fs *fs, struct staged *st);
 
 /* Ranges of it are about to be those of another object: until it is stored, a recovery cannot put

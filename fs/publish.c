@@ -142,8 +142,11 @@ void publish_restart(struct fs *fs, struct staged *st, bool abort)
     free(st->upload.key);
     st->upload = (struct upload){0};
     for (size_t i = 0; i < st->n_parts; i++) {
-        if (st->parts[i].state == PART_STORED)
-            st->parts[i].state = PART_READY;
+        struct part *p = &st->parts[i];
+        if (p->state != PART_STORED)
+            continue;
+        p->state = PART_READY;
+        p->hashed = p->copied ? 0 : p->size;
     }
     st->next_ready = 0;
     publish_step_locked(fs, st);
@@ -185,6 +188,7 @@ static bool prepare_parts(struct fs *fs, struct staged *st, size_t count)
         if (p->size != size) {
             p->size = size;
             p->gen = st->gen;
+            p->hashed = p->hashed == size ? size : 0;
             if (p->state != PART_READY)
                 p->state = PART_OPEN;
         }

@@ -12,6 +12,7 @@
 #include "fs/note.h"
 #include "fs/options.h"
 #include "fs/control_result.h"
+#include "fs/seal.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"
@@ -44,6 +45,7 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
     st->upload.state = UPLOAD_ACTIVE;
     st->upload.initiated_s = t->call.server_time;
     note_initiated_locked(fs, st, t->call.server_time, &t->props);
+    seal_note_again_locked(fs, st);
     publish_part_ready_locked(fs, st);
     publish_step_locked(fs, st);
 }
@@ -120,6 +122,13 @@ static void part_failed(struct fs *fs, struct staged *st, struct transfer *t, st
     publish_failed(fs, st, &t->call.err);
 }
 
+/* What was sent is not what was sealed: local data have rotted. The part must not be completed. */
+static bool has_rotted(const struct part *p, const struct transfer *t)
+{
+    return p->hashed && p->hashed == t->size && !p->copied &&
+           memcmp(p->md5, t->call.md5, sizeof(p->md5)) != 0;
+}
+
 static void part_answer(struct fs *fs, struct staged *st, struct transfer *t)
 {
     struct part *p = &st->parts[t->part];
@@ -132,6 +141,12 @@ static void part_answer(struct fs *fs, struct staged *st, struct transfer *t)
         publish_part_ready_locked(fs, st);
     } else if (t->call.err.eno) {
         part_failed(fs, st, t, p);
+        return;
+    } else if (has_rotted(p, t)) {
+        p->state = PART_OPEN;
+        st->rotten = true;
+        publish_failed_errno(fs, st, -EIO,
+                             "the local data of a part are not what was written: not stored");
         return;
     } else {
         publish_part_stored_locked(fs, st, t);

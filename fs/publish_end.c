@@ -21,10 +21,11 @@
 enum { RETRY_FIRST_MS = 5000, RETRY_MOST_MS = 300000 };
 
 /* The user was told that the file is safe: it is tried again until it is stored. But an object of
- * somebody else is not written over unasked: the data wait for a command. */
+ * somebody else is not written over unasked, and rotten data are not stored: they wait for a
+ * command. */
 static bool is_retried(const struct staged *st)
 {
-    return st->acknowledged && st->failure.eno != -ESTALE;
+    return st->acknowledged && !st->rotten && st->failure.eno != -ESTALE;
 }
 
 /* .. less and less often. */

@@ -254,8 +254,7 @@ static int remove_files(struct fs *fs, uint64_t id)
     return rc;
 }
 
-/* What the plan is bad news about stands among the errors, and in the journal of a conflict, so that
- * the list of uploads says it too. */
+/* Bad news stand among the errors, and in the journal, so that the list of uploads has them too. */
 static void tell(struct fs *fs, struct facts *k, uint64_t id, const struct recover_plan *plan)
 {
     struct err err;
@@ -266,25 +265,26 @@ static void tell(struct fs *fs, struct facts *k, uint64_t id, const struct recov
         return;
     err_set(&err, -eno, "%s", recover_why_text(plan->why));
     errors_add(fs->errors, "recovery", k->state.key ? k->state.key : "?", &err);
-    if (plan->action != RECOVER_CONFLICT || k->state.conflict)
+    bool is_noted = k->state.failed && (k->state.conflict || plan->action != RECOVER_CONFLICT);
+    if (is_noted || (plan->action != RECOVER_KEEP && plan->action != RECOVER_CONFLICT))
         return;
     bool found = h->answer == ANSWER_FOUND;
     struct journal *j;
     struct record recs[] = {
+        {.type = RECORD_FAILED,
+         .failed = {.eno = (uint32_t)eno, .message = err.msg, .server_s = k->f.server_s}},
         {.type = RECORD_CONFLICT,
          .conflict = {.etag = found ? h->etag : "",
                       .upload_id = found ? h->upload_id : "",
                       .modified_s = found ? h->modified_s : 0,
-                      .server_s = k->f.server_s}},
-        {.type = RECORD_FAILED,
-         .failed = {.eno = (uint32_t)eno, .message = err.msg, .server_s = k->f.server_s}}};
+                      .server_s = k->f.server_s}}};
     int rc = journal_open(&io_real, store_path(fs->store), id, &j, NULL, NULL);
     if (rc == 0) {
-        rc = journal_write(j, recs, sizeof(recs) / sizeof(recs[0]));
+        rc = journal_write(j, recs, plan->action == RECOVER_CONFLICT ? 2 : 1);
         journal_close(j);
     }
     if (rc < 0)
-        log_warning(fs->log, "recovery", "upload %llu: note the conflict: %s",
+        log_warning(fs->log, "recovery", "upload %llu: note the failure: %s",
                     (unsigned long long)id, err_text(rc));
 }
 

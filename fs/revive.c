@@ -121,12 +121,32 @@ static bool begun_with_others(struct fs *fs, const struct inode *inode,
     return differ;
 }
 
+/* The digests of what is to be sent, for as far as the parts of a new upload are the same. */
+static int load_digests(struct fs *fs, struct staged *st, const struct recover_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->n_parts; i++) {
+        const struct recover_part *from = &plan->parts[i];
+        uint64_t off, full;
+        if (!from->has_md5 || from->source != SOURCE_STAGING ||
+            plan_part(st->plan, from->part_no, &off, &full) < 0 || off != from->offset ||
+            (from->size != full && off + from->size != st->size))
+            continue;
+        int rc = staged_plan_locked(fs, st, from->part_no);
+        if (rc < 0)
+            return rc;
+        struct part *p = &st->parts[from->part_no - 1];
+        memcpy(p->md5, from->md5, sizeof(p->md5));
+        p->hashed = from->size;
+    }
+    return 0;
+}
+
 /* Parts with the boundaries of the upload; those that the service has are stored. */
 static int load_parts(struct fs *fs, struct staged *st, const struct journal_state *s,
                       const struct recover_plan *plan)
 {
     if (plan->restart || !s->upload_id || plan->n_parts == 0)
-        return 0;
+        return load_digests(fs, st, plan);
     uint64_t *ends = calloc(plan->n_parts, sizeof(*ends));
     if (!ends)
         return -ENOMEM;
@@ -148,6 +168,10 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
         const struct state_part *known = i < s->n_parts ? &s->parts[i] : NULL;
         p->size = from->size;
         p->gen = known ? known->generation : st->gen;
+        if (from->source == SOURCE_STAGING && from->has_md5) {
+            memcpy(p->md5, from->md5, sizeof(p->md5));
+            p->hashed = from->size;
+        }
         if (from->source != SOURCE_SERVER)
             continue;
         p->state = PART_STORED;

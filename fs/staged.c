@@ -17,6 +17,7 @@
 #include "fs/options.h"
 #include "fs/properties.h"
 #include "fs/publish.h"
+#include "fs/seal.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
 #include "net/base/clock.h"
@@ -163,8 +164,8 @@ static bool overlaps_fill(const struct staged *st, uint64_t off, uint64_t n)
     return st->filling && off < st->fill_to && off + n > st->fill_from;
 }
 
-/* Something is about to change: the journal says so first. */
-static int begin_change(struct fs *fs, struct staged *st)
+/* [off, end) is about to change: the journal says so first. */
+static int begin_change(struct fs *fs, struct staged *st, uint64_t off, uint64_t end)
 {
     if (st->done_pending) {
         /* What was stored has its object; its journal must not be taken for that of the new content, which
@@ -175,6 +176,8 @@ static int begin_change(struct fs *fs, struct staged *st)
     int rc = note_change_locked(fs, st);
     if (rc == 0 && st->sealed)
         note_reopened_locked(fs, st);
+    if (rc == 0)
+        seal_broken_locked(fs, st, off, end);
     st->gave_up = false;
     return rc;
 }
@@ -190,7 +193,7 @@ int staged_write_begin_locked(struct fs *fs, struct staged *st, uint64_t off, ui
         rc = space_reserve_locked(fs, st, off, n);
     /* Present from now on: a fill that starts meanwhile leaves the range alone. */
     if (rc == 0)
-        rc = begin_change(fs, st);
+        rc = begin_change(fs, st, off, off + n);
     if (rc == 0)
         rc = imap_remove(&st->fetched, off, off + n);
     if (rc == 0)
@@ -308,7 +311,7 @@ int staged_truncate_locked(struct fs *fs, struct staged *st, uint64_t size)
     uint64_t from = size < st->size ? size : st->size;
     int rc = size == st->size ? 0 : space_check_locked(fs, st, from, UINT64_MAX);
     if (rc == 0)
-        rc = begin_change(fs, st);
+        rc = begin_change(fs, st, from, UINT64_MAX);
     if (rc < 0)
         return rc;
     if (ftruncate(st->fd, (off_t)size) < 0)
@@ -337,7 +340,7 @@ int staged_zero_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t 
 
     int rc = space_check_locked(fs, st, off, off + n);
     if (rc == 0)
-        rc = begin_change(fs, st);
+        rc = begin_change(fs, st, off, off + n);
     if (rc == 0)
         rc = imap_remove(&st->fetched, off, off + n);
     if (rc == 0)
@@ -363,7 +366,7 @@ int staged_clone_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t
 
     int rc = space_check_locked(fs, st, off < st->size ? off : st->size, end);
     if (rc == 0)
-        rc = begin_change(fs, st);
+        rc = begin_change(fs, st, off, end);
     if (rc == 0)
         rc = note_cloned_locked(fs, st);
     if (rc == 0 && end > st->size && ftruncate(st->fd, (off_t)end) < 0)

@@ -59,6 +59,7 @@ struct part {
     uint64_t size;
     uint64_t gen; /* of its bytes */
     unsigned char md5[16];
+    uint64_t hashed; /* bytes from `offset` that md5 is of, before it is STORED; 0: not hashed */
     char etag[OBS_ETAG_MAX];
     bool has_crc64; /* STORED: crc64 is known */
     uint64_t crc64;
@@ -98,6 +99,7 @@ struct staged {
     bool gave_up; /* the last publication failed: `failure` says why */
     struct err failure;
     bool acknowledged;              /* durability=stage: the user was told that it is safe */
+    bool rotten;                    /* its staging is not what was written: it is not sent again */
     int64_t retry_ms, retry_due_ms; /* after a failure of an acknowledged one */
     enum staged_state state;
     int fd;
@@ -109,7 +111,6 @@ struct staged {
     uint64_t gen;
     uint64_t stored_gen;
     unsigned writing; /* writers between begin and end */
-    unsigned syncs;   /* the journal is being synced: it is not closed meanwhile */
     unsigned users;   /* threads that use it across calls that may drop it */
 
     struct upload upload;

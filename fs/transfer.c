@@ -172,6 +172,8 @@ void transfer_start_locked(struct transfer *t)
         call->read_key = read_key ? t->read_key : NULL;
     }
     call->replace = t->kind == TRANSFER_COPY; /* the attributes are the target's own */
+    if (t->kind == TRANSFER_CHECK)
+        call->read_key = sse_customer_md5(&st->sse);
     call->upload_id = t->upload_id;
     call->complete = t->list;
     call->n_complete = t->n_list;

@@ -5,10 +5,12 @@
   faults.py [CASE]...
 """
 import hashlib
+import json
 import os
 import random
 import subprocess
 import sys
+import threading
 import time
 
 import lab
@@ -263,6 +265,148 @@ def flipped_staging(bench):
     said(bench, "damaged")
 
 
+def service_down():
+    for_ever = {"status": 503, "code": "ServiceUnavailable", "count": -1}
+    faults(*({"operation": op, **for_ever} for op in ("PutObject", "UploadPart")))
+
+
+def damaged(bench, where):
+    """Nothing wrong is stored; the data stay, listed as failed, and the errors say why."""
+    until = time.monotonic() + lab.LIMIT_S
+    while True:
+        with open(bench.mnt + "/.obsmount/uploads.json") as f:
+            states = [u["state"] for u in json.load(f)["uploads"]]
+        if states == ["failed"]:
+            break
+        check(time.monotonic() < until, f"uploads are {states}")
+        time.sleep(0.05)
+    with open(bench.mnt + "/.obsmount/errors") as f:
+        text = f.read()
+    check(f" {where} EIO " in text, f"the errors say nothing of it: {text}")
+    bench.model.may["f"] = {workloads.OLD}
+    bench.finish()
+    check(bench.state_files(".journal") and bench.state_files(".data"), "the data were thrown away")
+
+
+def flipped_unsent(data, where):
+    """A bit of what was promised and not sent at all, in the part that holds the byte `where`."""
+    def case(bench):
+        bench.put("f", workloads.OLD)
+        bench.mount(options="durability=stage")
+        service_down()
+        must_write(bench, "f", data)
+        bench.kill()
+        faults()
+        for path in bench.state_files(".data").values():
+            flip(path, random.Random(5), 1, where)
+        bench.remount(options="durability=stage")
+        damaged(bench, "recovery")
+    return case
+
+
+def flipped_while_waiting(bench):
+    """The same without a crash: the part is not completed."""
+    bench.put("f", workloads.OLD)
+    bench.mount(options="durability=stage")
+    service_down()
+    must_write(bench, "f", MULTI)
+    for path in bench.state_files(".data").values():
+        flip(path, random.Random(6), 1, (600 * K, 700 * K))
+    faults()
+    damaged(bench, "publish")
+
+
+def sealed_again(change):
+    """What was sealed is written again, sealed again and crashes: the last content is stored."""
+    def case(bench):
+        bench.put("f", workloads.OLD)
+        bench.mount(options="durability=stage,retry_time=1s")  # a try holds writers up
+        service_down()
+        must_write(bench, "f", MULTI)
+        for round_ in range(2):
+            new = change(bench.mnt + "/f", bench, round_)
+            bench.model.done({"f": new})
+        bench.kill()
+        faults()
+        bench.remount(options="durability=stage")
+        bench.finish()
+        check(bench.stored().get("f") == new, "the last content was not stored")
+    return case
+
+
+def edit(path, data, at, piece, bench, cut=None):
+    new = (data[:at] + bytes(max(0, at - len(data))) + piece + data[at + len(piece):])[:cut]
+    bench.model.begin({"f": new})
+    while True:  # a handle that is open when a try ends is told how it ended
+        fd = os.open(path, os.O_RDWR)
+        try:
+            os.pwrite(fd, piece, at)
+            if cut:
+                os.ftruncate(fd, cut)
+            break
+        except OSError as e:
+            check(e.errno == lab.errno.EIO, f"write: {e}")
+        finally:
+            os.close(fd)
+    return new
+
+
+def appended(path, bench, round_):
+    data = MULTI if round_ == 0 else edit.last
+    edit.last = edit(path, data, len(data), content((34 + round_, 1000)), bench)
+    return edit.last
+
+
+def patched(path, bench, round_):
+    data = MULTI if round_ == 0 else edit.last
+    edit.last = edit(path, data, (100 + 300 * round_) * K, content((36, 5000)), bench)
+    return edit.last
+
+
+def cut_and_grown(path, bench, round_):
+    data = MULTI if round_ == 0 else edit.last
+    at = 650 * K if round_ == 0 else 900 * K
+    edit.last = edit(path, data, at, content((37, 100)), bench, 651 * K if round_ == 0 else None)
+    return edit.last
+
+
+def syncs_while_published(bench):
+    """Content is sealed, synced and published at the same time, again and again: what the last fsync
+    has promised is not lost with the journal of what was stored before."""
+    bench.mount(options="durability=stage")
+    promised, end = [0], time.monotonic() + 2
+
+    def data(n):
+        return b"%08d" % n * 600
+
+    def writer(fd):
+        n = 0
+        while time.monotonic() < end:
+            n += 1
+            bench.model.begin({"f": data(n)})
+            os.pwrite(fd, data(n), 0)
+            os.fsync(fd)
+            promised[0] = n
+
+    fds = [os.open(bench.mnt + "/f", os.O_CREAT | os.O_RDWR, 0o644) for _ in range(2)]
+    threads = [threading.Thread(target=writer, args=(fds[0],))]
+    threads.append(threading.Thread(target=lambda: [os.fsync(fds[1]) for _ in iter(threads[0].is_alive, False)]))
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    bench.kill()
+    bench.model.done({"f": data(promised[0])})
+    bench.remount(options="durability=stage")
+    bench.finish()
+    check(promised[0] > 1, "nothing was promised")
+    for fd in fds:
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
 COMPLETE = {
     "lost_answer": {"reset": "after"},
     "lost_request": {"reset": "before"},
@@ -276,7 +420,11 @@ CASES.update({f"complete_{name}_over": complete_fault(COMPLETE[name], workloads.
               for name in ("lost_answer", "in_200")})
 CASES.update({f.__name__: f for f in (
     complete_fails, upload_vanishes, no_upload_on_resume, credentials_expire, bucket_deleted,
-    bucket_deleted_store, flipped_staging)})
+    bucket_deleted_store, flipped_staging, flipped_while_waiting, syncs_while_published)})
+CASES["flipped_unsent_first"] = flipped_unsent(MULTI, (0, 100 * K))
+CASES["flipped_unsent_last"] = flipped_unsent(MULTI, (690 * K, 700 * K))
+CASES["flipped_unsent_small"] = flipped_unsent(workloads.SMALL, (0, len(workloads.SMALL)))
+CASES.update({f"sealed_again_{f.__name__}": sealed_again(f) for f in (appended, patched, cut_and_grown)})
 CASES["full_disk"] = full_disk("")
 CASES["full_disk_stage"] = full_disk("durability=stage")
 CASES.update({f"flipped_journal_{n}": flipped_journal(n, "durability=stage" if n % 2 else "")

@@ -94,6 +94,20 @@ static void create_append_read_back(void **state)
     remove_journal(1);
 }
 
+// Who syncs it may go on when the others have closed it, and its file is gone.
+static void owners_close_one_by_one(void **state)
+{
+    struct journal *j = fresh(1);
+    struct record size = {.type = RECORD_SIZE, .size = {100}};
+    assert_int_equal(journal_append(j, &size, 1), 0);
+    struct journal *mine = journal_ref(j);
+    journal_close(j);
+    remove_journal(1);
+    assert_int_equal(journal_sync(mine), 0);
+    journal_close(mine);
+    assert_null(journal_ref(NULL));
+}
+
 static void torn_tail_is_cut(void **state)
 {
     struct journal *j = fresh(2);
@@ -516,6 +530,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(create_append_read_back),
+        cmocka_unit_test(owners_close_one_by_one),
         cmocka_unit_test(torn_tail_is_cut),
         cmocka_unit_test(an_empty_file_is_no_journal),
         cmocka_unit_test(nonsense_is_refused_and_not_written),
