@@ -26,6 +26,7 @@
 #include "fs/options.h"
 #include "fs/property.h"
 #include "fs/publish.h"
+#include "fs/orphans.h"
 #include "fs/recovery.h"
 #include "fs/space.h"
 #include "fs/control_result.h"
@@ -350,6 +351,7 @@ void fs_stop(struct fs *fs, int64_t limit_ms, fs_left_fn *left, void *arg)
 
     /* The engine's threads end while the session still is: they may own pipes of it. */
     recovery_done(fs);
+    orphans_done(fs);
     kept_done(fs);
     inode_table_done(fs);
     free_client(fs);

@@ -138,6 +138,7 @@ struct fs {
     struct kept *kept;   /* uploads of dead writers and failed ones (utlist) */
     struct space *space; /* how much of the local disk is taken, and who waits for it */
 
+    struct orphan *orphans; /* keys to be looked through for uploads that nobody knows (utlist) */
     struct recovery *recovery; /* what has to wait for another try, or NULL */
     bool may_expire;           /* the clocks agree: what is kept may expire */
 

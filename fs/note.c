@@ -54,6 +54,7 @@ static const char *const note_points[RECORD_CLONED + 1] = {
     [RECORD_COMPLETING] = "note.completing",
     [RECORD_DONE] = "note.done",
     [RECORD_ABANDONED] = "note.abandoned",
+    [RECORD_ABORTED] = "note.aborted",
     [RECORD_INTERRUPTED] = "note.interrupted",
     [RECORD_FAILED] = "note.failed",
     [RECORD_CONFLICT] = "note.conflict",
@@ -147,8 +148,14 @@ void note_initiating_locked(struct fs *fs, struct staged *st, const char *key)
         fs, st,
         &(struct record){.type = RECORD_INITIATING,
                          .initiating = {.key = key,
-                                        .server_s = fs->server_s,
+                                        .server_s = st->upload.asked_s,
                                         .window_s = (uint32_t)(fs->opt->retry_time / 1000 + 60)}});
+}
+
+void note_looked_through_locked(struct fs *fs, struct staged *st, const char *key)
+{
+    append(fs, st,
+           &(struct record){.type = RECORD_ABORTED, .aborted = {.key = key, .upload_id = ""}});
 }
 
 void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,

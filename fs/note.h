@@ -30,6 +30,8 @@ int note_change_locked(struct fs *fs, struct staged *st);
 
 void note_key_locked(struct fs *fs, struct staged *st);
 void note_initiating_locked(struct fs *fs, struct staged *st, const char *key);
+/* Nothing is left of an Initiate of that key whose end was unclear. */
+void note_looked_through_locked(struct fs *fs, struct staged *st, const char *key);
 struct obs_props;
 void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,
                            const struct obs_props *sent);

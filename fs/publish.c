@@ -16,6 +16,7 @@
 #include "fs/match.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/orphans.h"
 #include "fs/properties.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
@@ -128,6 +129,7 @@ static void start_initiate(struct fs *fs, struct staged *st)
     st->upload.state = UPLOAD_INITIATING;
     st->upload.meta_gen = st->inode->meta_gen;
     st->upload.begun_ms = clock_ms();
+    st->upload.asked_s = fs->server_s;
     note_initiating_locked(fs, st, key);
     transfer_start_locked(t);
 }
@@ -538,7 +540,7 @@ void publish_resume_locked(struct fs *fs)
 
 bool publish_busy_locked(const struct fs *fs)
 {
-    if (fs->aborting || fs->changed || fs->changes_sending)
+    if (fs->aborting || orphans_busy_locked(fs) || fs->changed || fs->changes_sending)
         return true;
     const struct staged *st;
     DL_FOREACH (fs->staged, st) {

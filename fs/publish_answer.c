@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "fs/clone.h"
+#include "fs/control_result.h"
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/options.h"
-#include "fs/control_result.h"
+#include "fs/orphans.h"
 #include "fs/seal.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
@@ -30,7 +31,12 @@ static void put_answer(struct fs *fs, struct staged *st, struct transfer *t)
 
 static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t)
 {
+    int64_t asked_s = st->upload.asked_s;
     if (t->call.err.eno) {
+        if (transfer_initiate_unclear(&t->call))
+            orphans_add_locked(fs, st->id, t->key, asked_s);
+        else
+            note_looked_through_locked(fs, st, t->key);
         free(st->upload.key);
         st->upload = (struct upload){0};
         for (size_t i = 0; i < st->n_parts; i++) {
@@ -46,6 +52,10 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
     st->upload.initiated_s = t->call.server_time;
     note_initiated_locked(fs, st, t->call.server_time, &t->props);
     seal_note_again_locked(fs, st);
+    if (transfer_initiate_unclear(&t->call)) {
+        note_initiating_locked(fs, st, t->key); /* the window is still open */
+        orphans_add_locked(fs, st->id, t->key, asked_s);
+    }
     publish_part_ready_locked(fs, st);
     publish_step_locked(fs, st);
 }

@@ -21,6 +21,7 @@
 #include "fs/mime.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/orphans.h"
 #include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/revive.h"
@@ -337,6 +338,22 @@ static enum on_conflict on_conflict(const struct fs *fs)
     }
 }
 
+/* An Initiate may have left an upload that no journal names. The journal stays until that is known.
+ */
+static int clear_windows(struct fs *fs, const struct facts *k, uint64_t id,
+                         const struct recover_plan *plan)
+{
+    bool goes = plan->action == RECOVER_ABORT || plan->action == RECOVER_DISCARD ||
+                plan->action == RECOVER_ALREADY_COMPLETE;
+    if (!(plan->need & NEED_LISTUPLOADS) || plan->action == RECOVER_WAIT)
+        return 0;
+    int rc = orphans_recover(fs, id, &k->state);
+    if (rc < 0)
+        log_warning(fs->log, "recovery", "upload %llu: the uploads of '%s' cannot be listed: %s",
+                    (unsigned long long)id, k->state.key ? k->state.key : "?", err_text(rc));
+    return rc < 0 && goes ? -EAGAIN : 0;
+}
+
 static int recover_one(struct fs *fs, const struct store_entry *e)
 {
     struct facts k = {0};
@@ -368,6 +385,8 @@ static int recover_one(struct fs *fs, const struct store_entry *e)
     };
     find_single_etag(fs, &k, e->id);
     rc = decide(fs, &k, e->id, &plan);
+    if (rc == 0)
+        rc = clear_windows(fs, &k, e->id, &plan);
     if (rc == 0)
         rc = carry_out(fs, &k, e->id, &plan);
     recover_plan_done(&plan);

@@ -79,6 +79,7 @@ struct upload {
     enum upload_state state;
     char *key; /* under which it was initiated */
     char id[OBS_UPLOAD_ID_MAX];
+    int64_t asked_s;     /* the server's time when Initiate was sent, or 0 */
     int64_t initiated_s; /* the server's time of it, or 0 */
     bool outdated;       /* a newer object stands under the key: Complete would lose against it */
     bool encrypted;      /* ETags are opaque */

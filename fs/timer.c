@@ -10,6 +10,7 @@
 #include "fs/inode.h"
 #include "fs/kept.h"
 #include "fs/meta.h"
+#include "fs/orphans.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
 #include "fs/space.h"
@@ -33,6 +34,7 @@ static void *run(void *arg)
         int64_t next = min64(meta_run_locked(fs, now, false), hold_run_locked(fs, now, false));
         next = min64(next, publish_run_locked(fs, now));
         next = min64(next, recovery_run_locked(fs, now));
+        next = min64(next, orphans_run_locked(fs, now));
         next = min64(next, changes_run_locked(fs, now));
         next = min64(next, space_run_locked(fs, now));
         if (now >= shrink_ms) {

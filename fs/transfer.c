@@ -16,6 +16,7 @@
 #include "fs/fetch.h"
 #include "fs/inode.h"
 #include "fs/note.h"
+#include "fs/orphans.h"
 #include "fs/publish.h"
 #include "fs/space.h"
 #include "net/base/clock.h"
@@ -100,6 +101,12 @@ static int fill_sink(void *arg, uint64_t off, const void *p, size_t n)
     return 0;
 }
 
+bool transfer_initiate_unclear(const struct obs_call *call)
+{
+    bool refused = call->err.eno && call->err.http >= 300 && call->err.http < 500;
+    return call->sent > 1 || (call->err.eno && call->sent && !refused);
+}
+
 /* Nobody wants the content any more; but an upload that exists must be aborted. */
 static void dead_answer(struct fs *fs, struct staged *st, const struct transfer *t)
 {
@@ -132,6 +139,9 @@ static void transfer_done(struct obs_call *call)
     st->users++; /* whatever the answer leads to, it stays until the end of this function */
     if (t->bulk)
         fs->transfers--;
+    if (t->kind == TRANSFER_INITIATE && st->state == STAGED_DEAD &&
+        transfer_initiate_unclear(&t->call))
+        orphans_add_locked(fs, st->id, t->key, st->upload.asked_s);
     if ((t->kind == TRANSFER_PUT || t->kind == TRANSFER_PART) && !call->err.eno)
         st->sent_bytes += t->size;
     if (st->state == STAGED_DEAD)

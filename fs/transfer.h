@@ -72,6 +72,9 @@ void transfer_free_locked(struct transfer *t);
 int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64_t to,
                          const struct clone *clone);
 
+/* An answered Initiate may have opened an upload, or one more, whose id nobody was told. Pure. */
+bool transfer_initiate_unclear(const struct obs_call *call);
+
 void transfer_cancel_all_locked(struct fs *fs, struct staged *st);
 
 /* Aborts an upload that nobody wants any more, in the background. `id`: the journal that knows of

@@ -44,6 +44,14 @@ static size_t on_read(char *p, size_t size, size_t n, void *arg)
     return (size_t)got;
 }
 
+/* The connection stands, the request is about to go out. */
+static int on_request(void *arg, char *ip, char *own_ip, int port, int own_port)
+{
+    struct attempt *a = arg;
+    a->call->sent++;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* A connection that was kept open turned out dead: the library sends again on a new one. */
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
@@ -284,6 +292,8 @@ static int set_all(struct attempt *a, const struct engine *engine)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, a);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, a);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, a);
     if (engine->trace && log_on(engine->log, LOG_LEVEL_DEBUG)) {
         curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
         curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_trace);

@@ -185,7 +185,7 @@ void http_call_clear(struct http_call *call)
     call->response = (struct http_response){0};
     err_clear(&call->err);
     err_clear(&call->wire);
-    call->attempts = 0;
+    call->attempts = call->sent = 0;
     call->retry_after_ms = 0;
     call->priv.prev = call->priv.next = NULL;
     call->priv.thread = NULL;

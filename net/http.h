@@ -153,6 +153,7 @@ struct http_call {
     struct err err;
     struct err wire;
     unsigned attempts;
+    unsigned sent; /* requests that were begun: libcurl repeats some by itself, see `fresh` */
     int64_t retry_after_ms; /* set by evaluate: wait at least so long before the next attempt */
 
     /* --- private to the engine; zero when submitted --- */

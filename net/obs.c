@@ -178,6 +178,7 @@ static void on_done(struct http_call *http)
     call->err = http->err;
     call->wire = http->wire;
     call->attempts = http->attempts;
+    call->sent = http->sent;
     call->status = http->response.status;
     call->server_time = http->response.date;
     if (call->want_fields) {
@@ -280,7 +281,7 @@ void obs_call_clear(struct obs_call *call)
     err_clear(&call->err);
     err_clear(&call->wire);
     call->status = 0;
-    call->attempts = 0;
+    call->attempts = call->sent = 0;
     call->server_time = 0;
     call->upload_id_out[0] = 0;
     call->owner_out[0] = call->host_id[0] = call->resource[0] = 0;

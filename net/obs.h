@@ -203,6 +203,8 @@ struct obs_call {
     struct err err; /* err.eno 0: success */
     int status;
     unsigned attempts;
+    unsigned sent; /* requests that were begun: at least as many as attempts that got so far, since
+                      libcurl repeats one on a kept connection that turns out dead */
     int64_t server_time; /* the answer's Date, seconds since 1970; 0 if none */
     struct obs_object object;
     struct obs_list list;

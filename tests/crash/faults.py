@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """faults - the service, the disk or the local data fail: each case ends right, or with a clear error.
 
-  faults.py [CASE]...
+  faults.py [CASE|GROUP]...
 """
 import hashlib
 import json
@@ -265,6 +265,71 @@ def flipped_staging(bench):
     said(bench, "damaged")
 
 
+def initiate(bench, path):
+    answer = bench.client.request("POST", (bench.prefix + path).encode(), {"uploads": None})[2]
+    return next(lab.obsclient.strip(lab.obsclient.ET.fromstring(answer)).iter("UploadId")).text
+
+
+def open_uploads(bench):
+    names = {"key-marker": "NextKeyMarker", "upload-id-marker": "NextUploadIdMarker"}
+    return {u["UploadId"] for u in bench.client.pages({"uploads": None, "prefix": bench.prefix}, "Upload", names)}
+
+
+def foreign_uploads(bench):
+    """Uploads that are nobody's here, and must stay: an older one of the same key, one with a part, one
+    of another key."""
+    ids = [initiate(bench, path) for path in ("f", "f", "f2")]
+    bench.client.request("PUT", (bench.prefix + "f").encode(), {"partNumber": "1", "uploadId": ids[1]}, body=b"x")
+    time.sleep(3.1)  # the window is a second wider on both sides
+    ids.append(initiate(bench, "f"))
+    bench.client.request("PUT", (bench.prefix + "f").encode(), {"partNumber": "1", "uploadId": ids[3]}, body=b"x")
+    return set(ids)
+
+
+def orphan(rule):
+    """An Initiate whose answer does not come: the upload that it opened is aborted, and no other."""
+    def case(bench):
+        foreign = foreign_uploads(bench)
+        bench.mount()
+        faults(dict(rule, operation="InitiateMultipartUpload", key=bench.prefix + "f"))
+        must_write(bench, "f", MULTI)
+        faults()
+        bench.umount()
+        check(open_uploads(bench) == foreign, f"uploads: {open_uploads(bench)}, not {foreign}")
+        bench.mount()
+        bench.finish(uploads=False)
+    return case
+
+
+def orphan_failed(bench):
+    """The same, and the service does not come back before the file is given up."""
+    foreign = foreign_uploads(bench)
+    bench.mount(options="retry_time=1s")
+    faults({"operation": "InitiateMultipartUpload", "status": 500, "code": "InternalError", "after": True,
+            "count": -1})
+    check(write(bench, "f", MULTI) is not None, "close succeeded without an upload")
+    faults()
+    until = time.monotonic() + lab.LIMIT_S
+    while open_uploads(bench) != foreign:
+        check(time.monotonic() < until, f"uploads: {open_uploads(bench)}, not {foreign}")
+        time.sleep(0.1)
+    bench.model.done({"f": None})
+    bench.finish(uploads=False)
+
+
+def orphan_of_a_crash(bench):
+    """The driver dies between the request and its answer: the next mount clears it away."""
+    foreign = foreign_uploads(bench)
+    bench.mount(crash_at="answer.initiate")
+    write(bench, "f", MULTI)
+    bench.wait_dead()
+    bench.kill()
+    check(len(open_uploads(bench)) == len(foreign) + 1, "nothing was initiated")
+    bench.remount()
+    bench.finish(uploads=False)
+    check(open_uploads(bench) == foreign, f"uploads: {open_uploads(bench)}, not {foreign}")
+
+
 def service_down():
     for_ever = {"status": 503, "code": "ServiceUnavailable", "count": -1}
     faults(*({"operation": op, **for_ever} for op in ("PutObject", "UploadPart")))
@@ -420,21 +485,36 @@ CASES.update({f"complete_{name}_over": complete_fault(COMPLETE[name], workloads.
               for name in ("lost_answer", "in_200")})
 CASES.update({f.__name__: f for f in (
     complete_fails, upload_vanishes, no_upload_on_resume, credentials_expire, bucket_deleted,
-    bucket_deleted_store, flipped_staging, flipped_while_waiting, syncs_while_published)})
-CASES["flipped_unsent_first"] = flipped_unsent(MULTI, (0, 100 * K))
-CASES["flipped_unsent_last"] = flipped_unsent(MULTI, (690 * K, 700 * K))
-CASES["flipped_unsent_small"] = flipped_unsent(workloads.SMALL, (0, len(workloads.SMALL)))
-CASES.update({f"sealed_again_{f.__name__}": sealed_again(f) for f in (appended, patched, cut_and_grown)})
+    bucket_deleted_store, flipped_staging)})
 CASES["full_disk"] = full_disk("")
 CASES["full_disk_stage"] = full_disk("durability=stage")
 CASES.update({f"flipped_journal_{n}": flipped_journal(n, "durability=stage" if n % 2 else "")
               for n in range(12)})
 
 
+# what else there is: one group for each test of CMakeLists.txt
+GROUPS = {
+    "orphans": {f.__name__: f for f in (orphan_failed, orphan_of_a_crash)},
+    "sealed": {f.__name__: f for f in (flipped_while_waiting, syncs_while_published)},
+}
+GROUPS["orphans"].update({
+    "orphan_lost_answer": orphan({"reset": "after"}),
+    "orphan_500_after": orphan({"status": 500, "code": "InternalError", "after": True}),
+})
+GROUPS["sealed"].update({
+    "flipped_unsent_first": flipped_unsent(MULTI, (0, 100 * K)),
+    "flipped_unsent_last": flipped_unsent(MULTI, (690 * K, 700 * K)),
+    "flipped_unsent_small": flipped_unsent(workloads.SMALL, (0, len(workloads.SMALL))),
+})
+GROUPS["sealed"].update({f"sealed_again_{f.__name__}": sealed_again(f) for f in (appended, patched, cut_and_grown)})
+
+
 def main(*names):
     report = lab.Report()
-    for name in names or CASES:
-        report.run(lab.Bench(name), CASES[name])
+    known = {name: case for group in (CASES, *GROUPS.values()) for name, case in group.items()}
+    chosen = [n for name in names or CASES for n in GROUPS.get(name, [name])]
+    for name in chosen:
+        report.run(lab.Bench(name), known[name])
         faults()
     report.end("faults")
 
