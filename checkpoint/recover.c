@@ -84,8 +84,11 @@ static enum whose whose_object(const struct recover_facts *f)
 
     bool etag_known = s->final_etag && *s->final_etag && h->etag && *h->etag;
     bool same = h->size == s->size && (!etag_known || strcmp(h->etag, s->final_etag) == 0);
-    if (same_text(s->upload_id, h->upload_id) || same_text(s->nonce, h->nonce))
+    if (same_text(s->upload_id, h->upload_id))
         return same ? OURS : OURS_BUT_WRONG;
+    /* The copy onto itself that gave it its attributes has given it another ETag too. */
+    if (same_text(s->nonce, h->nonce))
+        return h->size == s->size ? OURS : OURS_BUT_WRONG;
 
     /* A single PUT that carried no mark, or a service that gives no upload id: the same content is as
      * good as ours. */

@@ -101,8 +101,9 @@ const char *attr_link_target(const struct obs_props *props)
 
 bool attr_owns_meta(const char *name)
 {
-    static const char *const owned[] = {"mode",  "uid",  "gid",      "mtime",      "atime",
-                                        "ctime", "rdev", XATTR_META, PROPERTY_META};
+    static const char *const owned[] = {"mode",        "uid",           "gid",  "mtime",
+                                        "atime",       "ctime",         "rdev", XATTR_META,
+                                        PROPERTY_META, ATTR_UPLOAD_META};
     for (size_t i = 0; i < sizeof(owned) / sizeof(*owned); i++) {
         if (strcasecmp(name, owned[i]) == 0)
             return true;

@@ -29,6 +29,7 @@
 #include "net/obs.h"
 
 #define ATTR_DIR_TYPE "application/x-directory"    /* content type of a directory's marker */
+#define ATTR_UPLOAD_META "obsmount-upload"         /* tells whose upload it was, see fs/publish.h */
 #define ATTR_PLAIN_TYPE "application/octet-stream" /* of links, devices, unknown suffixes */
 
 /* Which fields the metadata stated. */

@@ -149,6 +149,7 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
     st->upload.encrypted = sse_encrypted(&st->sse);
     st->upload.begun_ms = clock_ms(); /* what stood there before is older: recover_match_upload() */
     st->upload.initiated_s = s->initiated_s;
+    (void)snprintf(st->nonce, sizeof(st->nonce), "%s", s->nonce ? s->nonce : "");
     st->upload.meta_gen = st->inode->meta_gen - 1; /* its attributes are not known: send ours */
     st->match = look->match;
     look->match = NULL;

@@ -231,6 +231,9 @@ static int send_change(struct fs *fs, struct inode *inode)
     m->inode = inode;
     choose_request(fs, m);
     rc = inode_props_locked(fs, inode, key, m->call.op != OBS_SET_META, &m->props);
+    if (rc == 0 && m->call.op == OBS_COPY && inode->staged && !staged_dirty(inode->staged) &&
+        inode->staged->nonce[0]) /* the journal still knows it by that */
+        rc = obs_props_set(&m->props, OBS_PROP_META, ATTR_UPLOAD_META, inode->staged->nonce);
     if (rc == 0 && (!m->key || (inode->etag && !m->etag)))
         rc = -ENOMEM;
     if (rc < 0) {

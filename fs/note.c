@@ -168,6 +168,7 @@ void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,
            &(struct record){.type = RECORD_INITIATED,
                             .initiated = {.key = st->upload.key,
                                           .upload_id = st->upload.id,
+                                          .nonce = st->nonce,
                                           .part_size = st->plan->part_size,
                                           .server_s = server_s,
                                           .attrs = blob(&attrs)}});

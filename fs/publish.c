@@ -3,8 +3,10 @@
 #include "fs/publish_impl.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <utlist.h>
 
 #include "fs/attr.h"
@@ -93,6 +95,20 @@ static bool implicit_times(const struct fs *fs, const struct inode *inode)
     return obs_dialect_of(fs->obs) == OBS_DIALECT_S3 && !inode->times_set;
 }
 
+/* S3 does not say which upload an object comes from: a number in its metadata does. */
+static int mark_upload(const struct fs *fs, struct staged *st, struct obs_props *props)
+{
+    unsigned char raw[(STAGED_NONCE_MAX - 1) / 2];
+    st->nonce[0] = 0;
+    if (obs_dialect_of(fs->obs) != OBS_DIALECT_S3)
+        return 0;
+    if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+        return -EIO;
+    for (size_t i = 0; i < sizeof(raw); i++)
+        (void)snprintf(st->nonce + 2 * i, 3, "%02x", raw[i]);
+    return obs_props_set(props, OBS_PROP_META, ATTR_UPLOAD_META, st->nonce);
+}
+
 static void start_initiate(struct fs *fs, struct staged *st)
 {
     char key[OBS_KEY_MAX + 1];
@@ -118,6 +134,8 @@ static void start_initiate(struct fs *fs, struct staged *st)
         attr_drop_times(&t->props);
     if (rc == 0) /* only a single PUT knows it (OBS API: uploading an object) */
         (void)property_drop(&t->props, OBS_PROP_RAW, "success-action-redirect");
+    if (rc == 0)
+        rc = mark_upload(fs, st, &t->props);
     if (rc == 0 && !(st->upload.key = strdup(key)))
         rc = -ENOMEM;
     if (rc < 0) {

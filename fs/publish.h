@@ -8,8 +8,8 @@
  *             answer and every change calls it again. Nothing in here waits.
  * Checks      A part counts only if the ETag is the MD5 of the bytes sent (net/obs.h does that) and
  *             its generation is still the same. The composite ETag of Complete is compared with
- *             ours. After Complete, whatever its answer, a HEAD (x-obs-uploadId; without it the
- *             ETag) tells whether ours is what everybody sees: of two writers the one wins whose
+ *             ours. After Complete, whatever its answer, a HEAD (x-obs-uploadId; with S3 a
+ *             number of ours in the metadata, or the ETag) tells whether ours is what everybody sees: of two writers the one wins whose
  *             upload was initiated later (OBS API: completing a multipart upload), and our answer
  *             is a success nevertheless.
  * Conflict    Another object, or none: as on_conflict says. Without a command the other one is

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/attr.h"
 #include "fs/errors.h"
 #include "fs/inode.h"
 #include "fs/note.h"
@@ -149,12 +150,15 @@ void publish_complete_answer(struct fs *fs, struct staged *st, struct transfer *
         start_check(fs, st, t);
 }
 
-/* The upload id tells; a service that does not give it: the ETag. */
+/* The upload id tells; with a service that does not give it our mark, or the ETag. */
 static bool is_ours(const struct staged *st, const struct transfer *t)
 {
     const struct obs_object *object = &t->call.object;
     if (object->upload_id[0])
         return strcmp(object->upload_id, st->upload.id) == 0;
+    const char *nonce = obs_props_get(&object->props, OBS_PROP_META, ATTR_UPLOAD_META);
+    if (nonce)
+        return strcmp(nonce, st->nonce) == 0;
     return (t->answered[0] && etag_equal(t->answered, object->etag)) ||
            (t->composite[0] && etag_equal(t->composite, object->etag));
 }

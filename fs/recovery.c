@@ -14,6 +14,7 @@
 #include "checkpoint/journal.h"
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
+#include "fs/attr.h"
 #include "fs/crashpoint.h"
 #include "fs/errors.h"
 #include "fs/kept.h"
@@ -114,9 +115,10 @@ static void ask_head(struct fs *fs, struct facts *k)
                                 .key = s->final_key ? s->final_key : s->key,
                                 .give_up_ms = FS_META_GIVE_UP_MS};
     int rc = obs_run(fs->obs, &k->head, NULL);
+    const char *nonce = obs_props_get(&k->head.object.props, OBS_PROP_META, ATTR_UPLOAD_META);
     k->f.head = (struct recover_head){.answer = answer_of(rc, &k->head.err),
                                       .upload_id = k->head.object.upload_id,
-                                      .nonce = "",
+                                      .nonce = nonce ? nonce : "",
                                       .etag = k->head.object.etag,
                                       .size = k->head.object.size,
                                       .modified_s = k->head.object.mtime_ms / 1000};
@@ -229,6 +231,8 @@ static int send_final_attrs(struct fs *fs, const struct journal_state *s)
         if (rc == 0 && !obs_props_get(&props, OBS_PROP_RAW, "Content-Type"))
             rc = obs_props_set(&props, OBS_PROP_RAW, "Content-Type",
                                mime_type(fs->mime, s->final_key));
+        if (rc == 0 && s->nonce && *s->nonce) /* should we come here again */
+            rc = obs_props_set(&props, OBS_PROP_META, ATTR_UPLOAD_META, s->nonce);
     } else {
         properties_keep_metadata(&props);
     }

@@ -199,6 +199,7 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
     st->upload.begun_ms = clock_ms(); /* what stands there now is older: the plan has asked */
     st->upload.initiated_s = s->initiated_s;
     st->upload.outdated = !st->n_punched && begun_with_others(fs, st->inode, s);
+    (void)snprintf(st->nonce, sizeof(st->nonce), "%s", s->nonce ? s->nonce : "");
     st->upload.meta_gen =
         st->inode->meta_gen - 1; /* the final attributes are sent after Complete */
     return 0;

@@ -88,6 +88,8 @@ struct upload {
     unsigned meta_gen;   /* of the attributes that were sent at Initiate */
 };
 
+enum { STAGED_NONCE_MAX = 33 };
+
 struct staged {
     struct inode *inode;
     uint64_t id;             /* of its files in the state directory */
@@ -115,6 +117,7 @@ struct staged {
     unsigned users;   /* threads that use it across calls that may drop it */
 
     struct upload upload;
+    char nonce[STAGED_NONCE_MAX]; /* of the last upload, in the object's metadata; "" if none */
     struct obs_props sse;    /* encryption that the upload, or the single PUT, was begun with */
     const struct plan *plan; /* where its parts begin: the mount's, or own_plan */
     struct plan own_plan;    /* of an upload that was begun earlier, or by the property part_size */

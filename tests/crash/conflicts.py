@@ -288,10 +288,63 @@ def content_match(bench):
     settles(bench, THEIRS)
 
 
+# ---- dialect s3: the upload is known by a number in the object's metadata
+
+BIG = content((44, (11 << 20) + 77))
+
+
+def s3(bench):
+    bench.part = 5 << 20
+    bench.options = "dialect=s3"
+
+
+def s3_error(bench):
+    s3(bench)
+    bench.mount()
+    fd = begun(bench, BIG)
+    theirs(bench)
+    must_be_stale(bench, close(fd))
+    settles(bench, THEIRS)
+
+
+def s3_lost_answer(bench):
+    s3(bench)
+    bench.mount()
+    faults({"operation": "CompleteMultipartUpload", "key": bench.prefix + "f", "reset": "after"})
+    fd = begun(bench, BIG)
+    check(close(fd) == 0, "close failed")
+    settles(bench, BIG)
+
+
+def s3_crash(point):
+    """With an attribute that only a copy onto itself can set after the upload was begun."""
+    def case(bench):
+        before = count("InitiateMultipartUpload")
+        s3(bench)
+        bench.mount(crash_at=point)
+        fd = begun(bench, BIG)
+        os.fchmod(fd, 0o640)
+        close(fd)
+        bench.wait_dead()
+        bench.kill()
+        bench.remount()
+        wait_for("a decision", lambda: not uploads(bench))
+        wait_for("the attributes", lambda: not bench.state_files(".journal"))
+        check(count("InitiateMultipartUpload") - before == 1, "it was sent again")
+        check(os.stat(bench.mnt + "/f").st_mode & 0o777 == 0o640, "its mode is another one")
+        settles(bench, BIG)
+    return case
+
+
 CASES = {f.__name__: f for f in (
     error, error_over, keep_mine, keep_theirs, lost_answer, removed, one_more_request, read_meanwhile,
     staged, only_copy, content_match)}
 CASES.update({
+    "s3_error": s3_error,
+    "s3_lost_answer": s3_lost_answer,
+    "s3_crash_complete": s3_crash("answer.complete"),
+    "s3_crash_check": s3_crash("answer.check"),
+    "s3_crash_copy": s3_crash("meta.answer"),
     "crash_error": crashed("", THEIRS, 0, ""),
     "crash_keep_mine": crashed("on_conflict=keep-mine", MINE, 0),
     "crash_error_late": crashed("", THEIRS, 2.1, "recovery"),

@@ -334,6 +334,7 @@ static void test_names(void **state)
     assert_true(attr_owns_meta("MTIME"));
     assert_true(attr_owns_meta("xattr"));
     assert_true(attr_owns_meta("rdev"));
+    assert_true(attr_owns_meta("obsmount-upload"));
     assert_false(attr_owns_meta("md5chksum"));
     assert_false(attr_owns_meta("owner"));
     assert_false(attr_owns_meta(""));
