@@ -654,7 +654,7 @@ static uint64_t seed(void)
 {
     const char *given = getenv("OBSM_SEED");
     uint32_t s;
-    if (given)
+    if (given && strtoull(given, NULL, 0))
         return strtoull(given, NULL, 0);
     return getrandom(&s, sizeof(s), 0) == sizeof(s) ? s : 1;
 }

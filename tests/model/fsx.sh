@@ -3,7 +3,7 @@
 # fsx.sh - random operations on the content of one file of the mount (fsx.c), with small parts, so
 # that uploads of many parts, parts written again and parts copied by the server are in play.
 #
-#   tests/model/fsx.sh CASE [obs|s3]     OBSM_SEED repeats a run, OBSM_OPS sets the number of operations,
+#   tests/model/fsx.sh CASE [obs|s3]     OBSM_SEED: another run (0: any); OBSM_OPS: so many operations;
 #   OBSM_LOGS=DIR keeps the logs of a failure
 
 fsx() { # MODE OPS [OPTION]...
@@ -28,7 +28,10 @@ fsx() { # MODE OPS [OPTION]...
 # seconds, below the time that ctest gives
 case ${1:-} in
 *_long) CASE_LIMIT=3580 options=log_level=notice ;;
-*) CASE_LIMIT=170 options= ;;
+*)
+    CASE_LIMIT=480 options=
+    export OBSM_SEED=${OBSM_SEED:-20261128} # see tree.sh
+    ;;
 esac
 
 mounted() {
@@ -39,19 +42,19 @@ mounted() {
     mounted_with "$options"
 }
 
-tx_solo() { # s3 timeout=180
+tx_solo() { # s3 timeout=500
     local ops=10000
     [ "$dialect" = obs ] || ops=2000 # its parts are large
     mounted
     fsx solo "$ops" -l "$size" -r $((ops / 5))
 }
 
-tx_pair() { # timeout=180
+tx_pair() { # timeout=500
     mounted
     fsx pair 6000 -l "$size" -r 2000
 }
 
-tx_race() { # timeout=180
+tx_race() { # timeout=500
     mounted
     fsx race 2000 -l "$size"
 }
