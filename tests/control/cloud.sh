@@ -370,7 +370,7 @@ tx_examples_of_the_manual() {
         sed "s#/mnt/#$M/#g" >"$T/examples"
     check "there are some" [ "$(wc -l <"$T/examples")" -ge 8 ]
     check "the examples" bash -e "$T/examples"
-    check_eq "requests" "$(oc requests DliUploadPythonFiles DliUploadFiles ModelArtsSyncDataset)" 3
+    check_eq "requests" "$(oc requests DliUploadPythonFiles DliUploadJars DliUploadFiles ModelArtsSyncDataset)" 4
 }
 
 . "$(dirname "$0")/../mount/lib.sh"

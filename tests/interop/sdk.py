@@ -8,6 +8,8 @@
   upload-crc64 KEY FILE        uploadFile with a CRC-64; prints what the service answers
   upload KEY FILE                  uploadFile as its documentation shows
   upload-fails KEY FILE            the same while the service refuses part 3: it must fail
+  upload-all KEY FILE RECORD       uploadFile with each of its parameters; then they are read back
+  upload-killed KEY FILE RECORD    uploadFile one part at a time, record in RECORD: ten parts of 3 MiB
 """
 import http.client
 import json
@@ -15,7 +17,8 @@ import os
 import socket
 import sys
 
-from obs import ObsClient
+from obs import (ExtensionGrant, HeadPermission, ObsClient, Permission, SseKmsHeader, StorageClass,
+                 UploadFileHeader)
 
 BUCKET = "bkt"
 
@@ -66,6 +69,39 @@ def upload(obs, key, path):
     return obs.uploadFile(BUCKET, key, path, 10 * 1024 * 1024, 5, True, encoding_type="url")
 
 
+def upload_all(obs, key, path, record):
+    seen = []
+    headers = UploadFileHeader(
+        acl=HeadPermission.BUCKET_OWNER_FULL_CONTROL, websiteRedirectLocation="/elsewhere",
+        contentType="text/x-all", sseHeader=SseKmsHeader.getInstance(), storageClass=StorageClass.WARM,
+        successActionRedirect="http://example.com/done", expires=7,
+        extensionGrants=[ExtensionGrant(granteeId="someone", permission=Permission.READ)])
+    answer = good(obs.uploadFile(
+        BUCKET, key, path, partSize=5 * 1024 * 1024, taskNum=3, enableCheckpoint=True,
+        checkpointFile=record, checkSum=True, metadata={"colour": "blue"},
+        progressCallback=lambda done, total, seconds: seen.append((done, total)), headers=headers,
+        extensionHeaders={"x-obs-meta-extra": "1"}, encoding_type="url"))
+    size = os.path.getsize(path)
+    if not seen or seen[-1] != (size, size):
+        sys.exit(f"progress: {seen[-3:]}")
+    if answer.body.key != key or answer.body.bucket != BUCKET or not answer.body.etag:
+        sys.exit(f"answer: {answer.body}")
+    head = good(obs.getObjectMetadata(BUCKET, key))
+    found = {n.lower().removeprefix("x-obs-"): v for n, v in head.header}
+    found.update((n.removeprefix("meta-"), v) for n, v in list(found.items()))
+    for name, value in {"colour": "blue", "extra": "1", "storage-class": "WARM",
+                        "website-redirect-location": "/elsewhere"}.items():
+        if found.get(name) != value:
+            sys.exit(f"{name} is {found.get(name)!r}, not {value!r}: {found}")
+    if head.body.contentType != "text/x-all" or "kms" not in str(found):
+        sys.exit(f"content type or encryption: {found}")
+    if not any("expir" in name for name in found):
+        sys.exit(f"it does not expire: {found}")
+    grantees = str(good(obs.getObjectAcl(BUCKET, key)).body.grants)
+    if "someone" not in grantees:
+        sys.exit(f"grants: {grantees}")
+
+
 def main(command, *words):
     obs = client()
     if command == "put":
@@ -83,6 +119,10 @@ def main(command, *words):
     elif command == "upload-crc64":
         stored = good(obs.uploadFile(BUCKET, *words, 10 * 1024 * 1024, 2, isAttachCrc64=True))
         print(stored.body.crc64)
+    elif command == "upload-all":
+        upload_all(obs, *words)
+    elif command == "upload-killed":
+        good(obs.uploadFile(BUCKET, words[0], words[1], 3 * 1024 * 1024, 1, True, words[2]))
     elif command == "upload-fails":
         set_faults([{"operation": "UploadPart", "query": "*partNumber=3*", "count": -1, "status": 500}])
         try:

@@ -2,21 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # sdk.sh - Huawei's Python SDK (esdk-obs-python) and a mount on one bucket; rules as tests/mount/lib.sh.
 
-# A virtual environment in the build directory, made once.
-need_sdk() {
-    local venv=$OBSM_BUILD/tests/interop/venv
-    exec 8>"$OBSM_BUILD/tests/interop/lock"
-    flock 8
-    if ! "$venv/bin/python" -c 'import obs' 2>/dev/null; then
-        rm -rf "$venv"
-        python3 -m venv "$venv" >"$T/venv.log" 2>&1 || skip "python3-venv is missing"
-        run_limited 200 "$venv/bin/pip" install -q --disable-pip-version-check --timeout 20 \
-            esdk-obs-python >"$T/pip.log" 2>&1 ||
-            skip "esdk-obs-python cannot be installed: $(tail -n 1 "$T/pip.log")"
-    fi
-    exec 8>&-
-    PYTHON=$venv/bin/python
-}
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # sdk.py with the SDK; then: signatures of OBS have arrived, and none of AWS.
 sdk() {
@@ -83,6 +69,46 @@ t_crc64() {
     theirs=$(sdk upload-crc64 g "$T/f")
     check_eq "CRC-64" "$ours" "$theirs"
     [[ $ours =~ ^[0-9]+$ ]] || fail "no CRC-64 was sent: $ours"
+}
+
+# Every parameter of uploadFile: what the SDK sends is taken, read back by it, and seen in the mount.
+t_upload_with_everything() {
+    make_file "$T/f" $((11 * 1024 * 1024 + 3))
+    sdk upload-all up/all.bin "$T/f" "$T/record"
+    drop_pages
+    check "content" cmp "$T/f" "$M/up/all.bin"
+    [ ! -e "$T/record" ] || fail "the SDK has left its record"
+}
+
+# The SDK is killed when its record has three parts, and called again: it sends only the rest.
+t_killed_and_called_again() {
+    need_sdk
+    make_file "$T/f" $((30 * 1024 * 1024))
+    oc faults '[{"operation":"UploadPart","query":"*partNumber=4*","count":-1,"stall":true}]'
+    OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys "$PYTHON" "$top/tests/interop/sdk.py" upload-killed up/killed "$T/f" \
+        "$T/record" >"$T/killed.out" 2>&1 &
+    local pid=$! stored
+    stored=$(python3 - "$T/record" <<'PY'
+import json, sys, time
+for i in range(1200):
+    try:
+        n = sum(bool(p["isCompleted"]) for p in json.load(open(sys.argv[1]))["uploadParts"])
+        if n >= 3:
+            print(n)
+            break
+    except (OSError, ValueError, KeyError):
+        pass
+    time.sleep(0.05)
+PY
+    )
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+    check "parts stand in the record" [ "${stored:-0}" -ge 3 ]
+    oc faults '[]'
+    sdk upload-killed up/killed "$T/f" "$T/record"
+    check_eq "parts of the second call" "$(requests UploadPart)" $((10 - stored))
+    drop_pages
+    check "the mount reads it" cmp "$T/f" "$M/up/killed"
 }
 
 # The SDK deletes and overwrites behind the mount.
