@@ -6,7 +6,7 @@ The service lets the upload win that was initiated later (obs-local does), so th
 answered well and the other object stays. Each case sees that this is found out, at once, and that
 on_conflict is followed: never silently.
 
-  conflicts.py [CASE]...
+  conflicts.py [CASE|running|crashes]...
 """
 import errno
 import json
@@ -357,7 +357,8 @@ CASES.update({
 
 def main(*names):
     report = lab.Report()
-    for name in names or CASES:
+    groups = {"crashes": [c for c in CASES if "crash" in c], "running": [c for c in CASES if "crash" not in c]}
+    for name in [c for n in names or CASES for c in groups.get(n, [n])]:
         report.run(lab.Bench(name), CASES[name])
         faults()
     report.end("conflicts")
