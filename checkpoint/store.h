@@ -10,6 +10,7 @@
  *               clock                   server's and our time when last seen together
  *               ID.journal  ID.data     an unfinished upload and its staging file, 0600
  *               changes                 attribute changes that are not sent yet (ledger.h)
+ *               moves                   directory renames that are not finished (ledger.h)
  *               index.db                the attribute index (index.h)
  *             ROOT is `state_dir`, else /var/lib/obsmount for root, else
  *             $XDG_STATE_HOME/obsmount (only if absolute), else ~/.local/state/obsmount.

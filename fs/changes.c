@@ -100,7 +100,8 @@ static struct change *put(struct changes *c, const struct record_changed *r)
     free(ch->attrs);
     ch->etag = etag;
     ch->attrs = attrs;
-    memcpy(attrs, r->attrs.p, r->attrs.n);
+    if (r->attrs.n)
+        memcpy(attrs, r->attrs.p, r->attrs.n);
     ch->n_attrs = r->attrs.n;
     ch->ctime_s = r->ctime_s;
     ch->ctime_ns = r->ctime_ns;
@@ -326,6 +327,30 @@ void changes_rekey_locked(struct fs *fs, struct inode *inode)
     int rc = changes_note_locked(fs, inode);
     if (rc < 0)
         log_warning(fs->log, "checkpoint", "'changes': %s", err_text(rc));
+}
+
+int changes_moved(struct fs *fs, const char *from, const char *to, changes_etag_fn *etag_of,
+                  const void *arg)
+{
+    struct changes *c = fs->changes;
+    size_t skip = strlen(from);
+    struct change *ch, *tmp;
+    HASH_ITER (hh, c->table, ch, tmp) {
+        char key[OBS_KEY_MAX + 1];
+        if (strncmp(ch->key, from, skip) != 0 ||
+            snprintf(key, sizeof(key), "%s%s", to, ch->key + skip) > OBS_KEY_MAX)
+            continue;
+        struct record rec = changed_record(ch);
+        rec.changed.key = key;
+        rec.changed.etag = etag_of(arg, ch->key, ch->etag);
+        int rc = ledger_append(c->ledger, &rec, 1);
+        if (rc == 0 && !put(c, &rec.changed))
+            rc = -ENOMEM;
+        if (rc < 0)
+            return rc;
+        settle(fs, ch);
+    }
+    return 0;
 }
 
 static void drop(struct fs *fs, struct change *ch, const char *why)

@@ -17,13 +17,23 @@
  * side. */
 #define COPY_PART ((uint64_t)1 << 30)
 
-static int check_size(struct fs *fs, const struct copy_object *c, const char *etag,
+bool copy_in_one(uint64_t size)
+{
+    uint64_t max = COPY_MAX;
+#ifdef OBSM_TEST_HOOKS
+    const char *lower = getenv("OBSM_COPY_MAX");
+    if (lower)
+        max = strtoull(lower, NULL, 10);
+#endif
+    return size <= max;
+}
+
+static int check_copy(struct fs *fs, const struct copy_object *c, const char *etag,
                       struct intr *intr)
 {
     unsigned char md5[DIGEST_MD5_SIZE];
-    if (!c->encrypted && etag_md5(c->etag, md5) == 0 && etag_md5(etag, md5) == 0) {
-        if (etag_equal(c->etag, etag))
-            return 0;
+    if (!c->encrypted && etag_md5(c->etag, md5) == 0 && etag_md5(etag, md5) == 0 &&
+        !etag_equal(c->etag, etag)) {
         log_error(fs->log, "copy", "'%s' to '%s': the copy's ETag is %s, not %s", c->from, c->to,
                   etag, c->etag);
         return -EIO;
@@ -31,8 +41,10 @@ static int check_size(struct fs *fs, const struct copy_object *c, const char *et
     struct obs_call head = {
         .op = OBS_HEAD, .key = c->to, .read_key = c->sse ? sse_customer_md5(c->sse) : NULL};
     int rc = request_run_locked(fs, &head, intr, "copy");
-    if (rc == 0 && head.object.size != c->size) {
-        log_error(fs->log, "copy", "'%s' to '%s': the copy has another size", c->from, c->to);
+    if (rc == -ENOENT ||
+        (rc == 0 && (head.object.size != c->size || !etag_equal(head.object.etag, etag)))) {
+        log_error(fs->log, "copy", "'%s' to '%s': the service says that it has copied: %s", c->from,
+                  c->to, rc < 0 ? "nothing is there" : "what is there has another size or ETag");
         rc = -EIO;
     }
     obs_call_clear(&head);
@@ -122,10 +134,20 @@ static int finish_parts(struct fs *fs, struct part_copy *pc, struct intr *intr,
     return rc;
 }
 
+static uint64_t copy_part_size(void)
+{
+#ifdef OBSM_TEST_HOOKS
+    const char *lower = getenv("OBSM_COPY_PART");
+    if (lower)
+        return strtoull(lower, NULL, 10);
+#endif
+    return COPY_PART;
+}
+
 static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *intr,
                       char ret_etag[OBS_ETAG_MAX])
 {
-    struct part_copy pc = {.c = c, .part_size = COPY_PART};
+    struct part_copy pc = {.c = c, .part_size = copy_part_size()};
     while (c->size > pc.part_size * PLAN_PARTS_MAX)
         pc.part_size *= 2;
     pc.n = (size_t)((c->size + pc.part_size - 1) / pc.part_size);
@@ -138,13 +160,14 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
     int rc = request_run_locked(fs, &head, intr, "copy");
     if (rc == 0 && !etag_equal(head.object.etag, c->etag))
         rc = -ESTALE;
+    const struct obs_props *props = c->props ? c->props : &head.object.props;
     if (rc == 0)
-        rc = sse_copy(&pc.sse, &head.object.props);
-    for (size_t i = 0; rc == 0 && c->sse && i < c->sse->n; i++) {
+        rc = sse_copy(&pc.sse, props);
+    for (size_t i = 0; rc == 0 && !c->props && c->sse && i < c->sse->n; i++) {
         const struct obs_prop *p = &c->sse->v[i];
         rc = sse_is_prop(p) ? 0 : obs_props_set(&head.object.props, p->kind, p->name, p->value);
     }
-    struct obs_call start = {.op = OBS_MP_INITIATE, .key = c->to, .props = &head.object.props};
+    struct obs_call start = {.op = OBS_MP_INITIATE, .key = c->to, .props = props};
     if (rc == 0)
         rc = request_run_locked(fs, &start, intr, "copy");
     if (rc == 0) {
@@ -161,9 +184,9 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
 int copy_object_locked(struct fs *fs, const struct copy_object *c, struct intr *intr,
                        char ret_etag[OBS_ETAG_MAX])
 {
-    int rc = c->size <= COPY_MAX ? copy_single(fs, c, intr, ret_etag) : -EOPNOTSUPP;
+    int rc = copy_in_one(c->size) && !c->props ? copy_single(fs, c, intr, ret_etag) : -EOPNOTSUPP;
     /* Ceph copies encrypted objects by parts only. */
     if (rc == -EOPNOTSUPP && c->size > 0)
         rc = copy_parts(fs, c, intr, ret_etag);
-    return rc < 0 ? rc : check_size(fs, c, ret_etag, intr);
+    return rc < 0 ? rc : check_copy(fs, c, ret_etag, intr);
 }

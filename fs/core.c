@@ -22,6 +22,7 @@
 #include "fs/meta.h"
 #include "fs/mime.h"
 #include "fs/mount.h"
+#include "fs/moves.h"
 #include "fs/notify.h"
 #include "fs/options.h"
 #include "fs/property.h"
@@ -246,6 +247,8 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
         rc = state_begin(fs, err);
     if (rc == 0)
         rc = changes_open(fs, err);
+    if (rc == 0)
+        rc = moves_open(fs, err);
     if (rc == 0 && rootattr_is_local(fs))
         rootattr_load(fs);
     else if (rc == 0)
@@ -266,6 +269,8 @@ int fs_start(struct fs *fs, struct fuse_session *se, struct err *err)
         rc = worker_start(fs);
     if (rc == 0)
         rc = notify_start(fs, se);
+    if (rc == 0)
+        moves_start(fs);
     if (rc == 0 && fs->opt->checkpoint && !fs->opt->ro)
         recovery_start(fs);
     if (rc == 0)
@@ -375,6 +380,7 @@ void fs_free(struct fs *fs)
     obs_props_clear(&fs->defaults);
     plan_done(&fs->plan);
     changes_close(fs);
+    moves_close(fs);
     index_close(fs->index);
     state_end(fs);
     store_close(fs->store);

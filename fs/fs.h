@@ -56,6 +56,7 @@ struct index;
 struct inode;
 struct log;
 struct mime;
+struct moves;
 struct notifier;
 struct obs;
 struct op;
@@ -124,6 +125,7 @@ struct fs {
     unsigned transfers;    /* bulk transfers under way, at most opt->parallel */
     struct inode *changed; /* attributes gathered, not sent yet (utlist) */
     unsigned changes_sending;
+    struct moves *moves;     /* the ledger of directory renames, or NULL */
     struct changes *changes; /* their ledger, or NULL */
     unsigned reviving;       /* kept uploads that a command has queued */
     uint64_t plain_ids;      /* ids of staging files without a journal */

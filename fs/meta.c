@@ -3,6 +3,7 @@
 #include "fs/meta.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -13,6 +14,7 @@
 #include "fs/attrcache.h"
 #include "fs/changes.h"
 #include "fs/clone.h"
+#include "fs/copy.h"
 #include "fs/fetch.h"
 #include "fs/note.h"
 #include "fs/notify.h"
@@ -20,10 +22,12 @@
 #include "fs/publish.h"
 #include "fs/rootattr.h"
 #include "fs/timer.h"
+#include "fs/worker.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
 struct meta_call {
+    struct job job; /* of a copy in parts */
     struct obs_call call;
     struct fs *fs;
     struct inode *inode; /* pinned */
@@ -32,6 +36,8 @@ struct meta_call {
     char *key;
     char *etag;
     char read_key[SSE_MD5_TEXT];
+    uint64_t size;
+    bool encrypted;
 };
 
 static void leave_queue(struct fs *fs, struct inode *inode)
@@ -216,6 +222,29 @@ static void choose_request(struct fs *fs, struct meta_call *m)
     }
 }
 
+/* An object that is too large for one copy is copied onto itself in parts, by a worker. */
+static void copy_in_parts(struct fs *fs, struct job *job)
+{
+    struct meta_call *m = (struct meta_call *)job;
+    char etag[OBS_ETAG_MAX];
+    const struct copy_object copy = {.from = m->key,
+                                     .etag = m->etag ? m->etag : "",
+                                     .size = m->size,
+                                     .to = m->key,
+                                     .encrypted = m->encrypted,
+                                     .sse = &m->props,
+                                     .read_key = m->call.read_key,
+                                     .props = &m->props};
+    fs_lock(fs);
+    int rc = copy_object_locked(fs, &copy, NULL, etag);
+    fs_unlock(fs);
+    if (rc < 0)
+        err_set(&m->call.err, rc, "copying it onto itself in parts: %s", err_text(rc));
+    else
+        (void)snprintf(m->call.object.etag, sizeof(m->call.object.etag), "%s", etag);
+    meta_done(&m->call);
+}
+
 static int send_change(struct fs *fs, struct inode *inode)
 {
     char key[OBS_KEY_MAX + 1];
@@ -259,7 +288,14 @@ static int send_change(struct fs *fs, struct inode *inode)
     if (m->call.op == OBS_COPY)
         changes_sending_locked(fs, inode);
     CRASH_POINT("meta.send");
-    obs_submit(fs->obs, &m->call);
+    if (m->call.op == OBS_COPY && !copy_in_one(inode->stored_size)) {
+        m->job.fn = copy_in_parts;
+        m->size = inode->stored_size;
+        m->encrypted = inode->encrypted;
+        worker_submit_locked(fs, &m->job);
+    } else {
+        obs_submit(fs->obs, &m->call);
+    }
     return 0;
 }
 

@@ -165,6 +165,18 @@ static int rename_local(struct fs *fs, struct inode *inode, struct inode *to, co
     return rc;
 }
 
+/* Attributes that were changed and not sent are sent first: the copy has them then. If they are
+ * refused, the next change or open of the inode is told. */
+static int send_attributes(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    int rc = 0;
+    inode_pin_locked(inode);
+    if (inode->state == INODE_STORED && meta_flush_now_locked(fs, inode))
+        rc = fs_wait_locked(fs, &inode->meta_waiters, intr, fs->opt->rename_wait);
+    inode_unpin_locked(fs, inode);
+    return rc == -EINTR || rc == -ETIMEDOUT ? rc : 0;
+}
+
 /* What stands under the new name: may it be replaced? */
 static int check_target(struct fs *fs, struct inode *inode, struct inode *target, unsigned flags,
                         struct intr *intr)
@@ -176,6 +188,8 @@ static int check_target(struct fs *fs, struct inode *inode, struct inode *target
     if (!target->is_dir)
         return -ENOTDIR;
     int rc = dir_has_entries_locked(fs, target, intr);
+    if (rc == 0)
+        rc = send_attributes(fs, target, intr); /* its object gets those of `inode` */
     return rc > 0 ? -ENOTEMPTY : rc;
 }
 
@@ -221,7 +235,7 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
                   const char *new_name, unsigned flags, struct intr *intr)
 {
     char key[OBS_KEY_MAX + 1];
-    struct inode *inode, *target;
+    struct inode *inode, *target = NULL;
     if (flags & ~(unsigned)RENAME_NOREPLACE)
         return -EINVAL;
     int rc = names_check(new_name, strlen(new_name));
@@ -236,6 +250,8 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     if (rc == 0 && !inode->is_dir && inode->state == INODE_STORED && inode->staged &&
         inode->staged->acknowledged)
         rc = file_publish_wait_locked(fs, inode, intr, fs->opt->rename_wait);
+    if (rc == 0 && !inode->is_dir)
+        rc = send_attributes(fs, inode, intr);
     if (rc < 0)
         return rc;
 
@@ -251,23 +267,25 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     }
     if (rc == 0 && found < 0 && found != -ENOENT)
         rc = found;
-    if (rc == 0 && found == 0) {
+    if (found == 0)
         inode_pin_locked(target);
+    if (rc == 0 && found == 0) {
         rc = check_target(fs, inode, target, flags, intr);
         if (rc == 0 && inode->staged)
             publish_replaces_locked(inode->staged, target);
         covers = target->state == INODE_STORED || target->covers;
-        inode_unpin_locked(fs, target);
     }
     if (rc == 0 && inode->parent != from)
         rc = -ENOENT; /* somebody else was faster while we waited */
     if (rc == 0)
-        rc = inode->is_dir ? rename_dir_locked(fs, inode, to, new_name, intr)
+        rc = inode->is_dir ? rename_dir_locked(fs, inode, to, new_name, target, intr)
                            : rename_file(fs, inode, to, new_name, intr);
     if (rc == 0) {
         inode->changed_ms = clock_ms();
         inode->covers = covers && inode->state == INODE_LOCAL;
     }
+    if (found == 0)
+        inode_unpin_locked(fs, target);
     rename_end(fs, inode);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "fs/kept.h"
 #include "fs/meta.h"
 #include "fs/orphans.h"
+#include "fs/moves.h"
 #include "fs/publish.h"
 #include "fs/recovery.h"
 #include "fs/space.h"
@@ -36,6 +37,7 @@ static void *run(void *arg)
         next = min64(next, recovery_run_locked(fs, now));
         next = min64(next, orphans_run_locked(fs, now));
         next = min64(next, changes_run_locked(fs, now));
+        next = min64(next, moves_run_locked(fs, now));
         next = min64(next, space_run_locked(fs, now));
         if (now >= shrink_ms) {
             inode_shrink_locked(fs, fs->root);
