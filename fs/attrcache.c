@@ -2,6 +2,7 @@
 // Remembered attributes; see attrcache.h.
 #include "fs/attrcache.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "checkpoint/record.h"
 #include "fs/encrypt.h"
 #include "fs/note.h"
+#include "fs/notify.h"
 #include "net/base/buf.h"
 #include "net/base/clock.h"
 
@@ -99,4 +101,23 @@ void attrcache_forget_locked(struct fs *fs, struct inode *inode)
     char key[OBS_KEY_MAX + 1];
     if (fs->index && !inode->is_dir && inode_key_locked(fs, inode, key) == 0)
         index_forget(fs->index, key);
+}
+
+void attrcache_forget_key_locked(struct fs *fs, const char *key)
+{
+    char path[OBS_KEY_MAX + 1];
+    char *rest = path, *name;
+    struct inode *at = fs->root;
+    size_t skip = strlen(fs->prefix);
+    index_forget(fs->index, key);
+    if (strncmp(key, fs->prefix, skip) != 0)
+        return;
+    (void)snprintf(path, sizeof(path), "%s", key + skip);
+    while (at && (name = strsep(&rest, "/")))
+        at = inode_child_locked(at, name);
+    if (!at || at->meta_dirty || at->meta_sending || at->staged || at->state != INODE_STORED)
+        return; /* what is changed here is newer */
+    at->attr_known = false;
+    at->seen_ms = 0;
+    notify_attr_locked(fs, at);
 }

@@ -24,4 +24,8 @@ void attrcache_store_locked(struct fs *fs, struct inode *inode);
 /* The attributes of the stored object were changed: what is remembered is wrong. */
 void attrcache_forget_locked(struct fs *fs, struct inode *inode);
 
+/* The same for an object whose attributes were sent without its inode (a recovery does that): what
+ * is known of them is asked for again. */
+void attrcache_forget_key_locked(struct fs *fs, const char *key);
+
 #endif

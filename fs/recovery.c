@@ -15,6 +15,7 @@
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
 #include "fs/attr.h"
+#include "fs/attrcache.h"
 #include "fs/crashpoint.h"
 #include "fs/errors.h"
 #include "fs/kept.h"
@@ -240,6 +241,9 @@ static int send_final_attrs(struct fs *fs, const struct journal_state *s)
         rc = obs_run(fs->obs, &call, NULL);
     obs_call_clear(&call);
     obs_props_clear(&props);
+    fs_lock(fs);
+    attrcache_forget_key_locked(fs, s->final_key);
+    fs_unlock(fs);
     return rc;
 }
 
