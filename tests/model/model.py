@@ -2,14 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """model - random operations on the mount and on a local directory side by side, stdlib only.
 
-  model.py [-n OPS] [-r OPS] [-b PERCENT] [-t SECONDS] MOUNT LOCAL
+  model.py [-n OPS] [-r OPS] [-k OPS] [-b PERCENT] [-t SECONDS] MOUNT LOCAL
 
 Every operation is done on both; its result or errno, and what it changed, must be the same. Each
 100 operations the whole trees are compared. Some changes are made to the bucket behind the mount's
 back (-b, percent of the operations; OBS_PORT and OBS_KEYS as for tests/lib/obsclient.py); after
 them meta_ttl (-t) is waited for. Each -r operations all handles are closed, "remount" is printed,
 a line is read from stdin, and everything must be as before, times too; between unmounting and
-mounting, "unmounted" is printed and answered, and the bucket must hold just the tree.
+mounting the bucket must hold just the tree.
+
+Each -k operations "kill" is printed: the driver gets SIGKILL, in the middle of whatever it does in
+the background. What close() or fsync() had returned 0 for must be there at the next mount, with its
+attributes; what was written afterwards to files that are open must not. All may take a moment.
 
 What is compared: type, size, content, mode, owner, link target, xattrs, names in directories. Times
 come from two clocks: the mount's mtime must be what utimens set, or lie within the operation that
@@ -32,8 +36,10 @@ import obsclient  # noqa: E402
 
 NAMES = ["a", "b", "c", "d", "e", "f", "g", "with space", "ü", "%2Fx+y&z=?", "a.tar.gz", "x" * 40,
          ".a.Xy12Zt", ".b.abCD3f", "tmpk3_9xq2z", "sedQ7wT4a", "#c#", ".hidden", "~", "-n"]
+TEMPORARY = (".a.", ".b.", "tmp", "sed")
 OWNERS = [0, 1, 1000, 65534]
 PART = 100 << 10
+RECOVERY_S = 40  # in which everything is as promised after a kill
 SLACK = 0.1  # clock_realtime_coarse of a local filesystem may be behind
 
 
@@ -251,7 +257,7 @@ class Model:
     def op_create(self):
         path = self.free_path()
         name = os.path.basename(path)
-        temp = name.startswith((".a.", ".b.", "tmp", "sed"))
+        temp = name.startswith(TEMPORARY)
         flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if temp or self.rng.random() < 0.2 else 0)
         mode = 0o600 if temp else self.rng.choice([0o644, 0o755, 0o666, 0o400])
         if self.ino(path) and not flags & os.O_EXCL:
@@ -401,7 +407,7 @@ class Model:
 
     def op_rename_temp(self):
         temps = [p for p in self.tree(stat.S_ISREG)
-                 if os.path.basename(p).startswith((".a.", ".b.", "tmp", "sed"))]
+                 if os.path.basename(p).startswith(TEMPORARY)]
         if not temps:
             return self.op_create()
         old = self.rng.choice(temps)
@@ -570,10 +576,57 @@ class Model:
         self.check_bucket()
         self.ask("mount")
         self.compare_trees()
+        self.same_times(before, "remount")
+
+    # SIGKILL
+
+    def promise(self):
+        """What is open or waits for its rename is stored; what is open is then written again: that is
+        promised to nobody."""
+        for handle in self.handles:
+            if handle.flags & os.O_ACCMODE == os.O_RDONLY:
+                continue
+            self.both_fds(handle, os.fsync)
+            self.compare_handle(handle)
+        for path in self.tree(stat.S_ISREG):
+            if os.path.basename(path).startswith(TEMPORARY):
+                self.settle(path)
+        for handle in self.handles:
+            if handle.flags & os.O_ACCMODE != os.O_RDONLY and self.rng.random() < 0.5:
+                os.pwrite(handle.fds[0], b"lost" * self.rng.choice([1, PART // 4, PART]),
+                          self.rng.randrange(2 * PART))
+                self.note("  written in vain", repr(handle.path))
+
+    def let_go(self):
+        for handle in self.handles:
+            outcome(os.close, handle.fds[0])
+            os.close(handle.fds[1])
+        self.handles = []
+
+    def kill(self):
+        self.note("kill")
+        self.compare_trees()
+        before = self.times()
+        self.promise()
+        self.ask("kill")
+        self.let_go()
+        self.ask("mount")
+        until = time.time() + RECOVERY_S
+        while True:
+            try:
+                self.compare_trees()
+                self.same_times(before, "kill")
+                return
+            except (Mismatch, OSError):  # a name may come while it is looked for
+                if time.time() > until:
+                    raise
+            time.sleep(0.2)
+
+    def same_times(self, before, event):
         after = self.times()
         for path, times in before.items():
             if path and after[path] != times:
-                raise Mismatch(f"{path!r}: times {after[path]}, before the remount {times}")
+                raise Mismatch(f"{path!r}: times {after[path]}, before the {event} {times}")
 
     def run(self):
         weights = {
@@ -597,6 +650,8 @@ class Model:
                 self.compare_trees()
             if self.options.remount and self.number % self.options.remount == 0:
                 self.remount()
+            if self.options.kill and self.number % self.options.kill == 0:
+                self.kill()
         self.remount()
 
 
@@ -634,6 +689,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("-n", dest="ops", type=int, default=1000)
     parser.add_argument("-r", dest="remount", type=int, default=500)
+    parser.add_argument("-k", dest="kill", type=int, default=0)
     parser.add_argument("-b", dest="behind", type=float, default=1)
     parser.add_argument("-t", dest="ttl", type=float, default=0.2)
     parser.add_argument("mount")

@@ -25,6 +25,7 @@ model() { # OPS [OPTION]...
     while read -r line <&"$from"; do
         case $line in
         unmount) leave ;;
+        kill) kill_driver ;;
         mount) mounted_with "$options" ;;
         *) fail "the model says '$line'" ;;
         esac
@@ -38,6 +39,12 @@ model() { # OPS [OPTION]...
     cat "$T/model.out"
 }
 
+kill_driver() {
+    kill -9 "$driver"
+    wait_gone "$driver" 10 || fail "the driver is there after SIGKILL"
+    umount -l "$M" || fail "umount of a dead mount"
+}
+
 mounted() {
     [ "$dialect" = s3 ] || part_size=102400
     options=${options}meta_ttl=200ms,open_ttl=0,hold_max=1s,keep_interrupted=0
@@ -47,12 +54,12 @@ mounted() {
 
 tx_random() { # timeout=500
     mounted
-    model 5000 -r 500
+    model 5000 -r 500 -k 900
 }
 
 tx_random_long() { # long timeout=3600
     mounted
-    model 100000 -r 5000
+    model 100000 -r 5000 -k 1500
 }
 
 . "$(dirname "${BASH_SOURCE[0]}")/../mount/lib.sh"
