@@ -14,6 +14,7 @@
 #include "fs/match.h"
 #include "fs/meta.h"
 #include "fs/note.h"
+#include "fs/options.h"
 #include "fs/timer.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
@@ -26,6 +27,14 @@ enum { RETRY_FIRST_MS = 5000, RETRY_MOST_MS = 300000 };
 static bool is_retried(const struct staged *st)
 {
     return st->acknowledged && !st->rotten && st->failure.eno != -ESTALE;
+}
+
+/* Is it an error of who writes? At durability=stage only the local disk can fail a write; the
+ * service will be asked again after close. */
+static bool is_told(const struct fs *fs, const struct staged *st)
+{
+    return fs->opt->durability != OPTION_DURABILITY_STAGE || st->rotten ||
+           st->failure.eno == -ESTALE;
 }
 
 /* .. less and less often. */
@@ -77,7 +86,8 @@ void publish_failed(struct fs *fs, struct staged *st, const struct err *err)
     st->restarts = 0;
     st->gave_up = true;
     st->failure = *err;
-    inode_latch_locked(st->inode, err->eno);
+    if (is_told(fs, st))
+        inode_latch_locked(st->inode, err->eno);
     waitlist_finish_locked(fs, &st->published, err->eno);
     waitlist_finish_locked(fs, &st->writable, 0);
     if (!st->filling)
