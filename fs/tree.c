@@ -9,6 +9,7 @@
 
 #include "fs/copy.h"
 #include "fs/crashpoint.h"
+#include "fs/properties.h"
 #include "fs/request.h"
 #include "net/base/log.h"
 #include "net/sse.h"
@@ -104,8 +105,6 @@ struct copying {
     char **new_keys; /* of them */
 };
 
-/* A copy is encrypted as the request says, not as its source is. Where encryption plays no part in
- * the mount, nobody asks. */
 static bool knows_encryption(const struct fs *fs)
 {
     return fs->sse_keys || sse_encrypted(&fs->sse);
@@ -126,16 +125,18 @@ static int end_head(void *arg, size_t i, struct obs_call *call)
     struct copying *c = arg;
     struct tree_object *o = &c->t->v[i];
     if (!call->err.eno)
-        return sse_copy(&o->sse, &call->object.props);
+        return properties_for_copy(&call->object.props, &o->sse);
     log_err(c->fs->log, LOG_LEVEL_WARNING, "rename", &call->err, "'%s'", o->key);
     return call->err.cls == ERR_GONE ? -ESTALE : call->err.eno;
 }
 
-static int ask_encryption(struct copying *c, struct intr *intr)
+/* A copy has access, class, expiry and encryption as the request says, not as its source has, and
+ * only the source tells them. */
+static int ask_properties(struct copying *c, struct intr *intr)
 {
     const struct request_batch batch = {
         .next = next_head, .end = end_head, .arg = c, .width = TREE_WIDTH};
-    return knows_encryption(c->fs) ? request_batch_locked(c->fs, &batch, intr) : 0;
+    return request_batch_locked(c->fs, &batch, intr);
 }
 
 static const char *read_key(const struct fs *fs, const struct tree_object *o)
@@ -212,7 +213,7 @@ int tree_copy_locked(struct fs *fs, struct tree *t, const char *to, tree_copied_
     if (!c.small || !c.new_keys)
         rc = -ENOMEM;
     if (rc == 0)
-        rc = ask_encryption(&c, intr);
+        rc = ask_properties(&c, intr);
     for (size_t i = 0; rc == 0 && i < t->n; i++) {
         if (copy_in_one(t->v[i].size))
             c.small[c.n_small++] = i;

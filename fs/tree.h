@@ -21,7 +21,7 @@ struct tree_object {
     uint64_t size;
     int64_t mtime_ms;
     char *copy_etag;      /* of its copy, NULL as long as there is none */
-    struct obs_props sse; /* how it is encrypted, if that was asked for */
+    struct obs_props sse; /* what a copy does not get by itself: properties_for_copy() */
 };
 
 struct tree {

@@ -457,4 +457,20 @@ t_copy() {
     check "content" cmp "$T/large" "$M/d/f"
 }
 
+t_rename_directory() {
+    mkdir "$M/d"
+    set_all d
+    echo x >"$M/d/f"
+    echo x >"$M/d/g"
+    unset_ d acl
+    remount
+    mv "$M/d" "$M/e"
+    reads_back e/f
+    check "rights" grep -q 'Everyone' <<<"$(oc acl e/g)"
+    check_eq "class and expiry" "$(last CopyObject e/g x-obs-storage-class x-obs-expires | xargs)" "WARM 7"
+    check_eq "the directory's" "$(get e storage_class)" WARM
+    echo x >"$M/e/new"
+    check_eq "new ones" "$(last PutObject e/new x-obs-storage-class x-obs-acl | xargs)" "WARM -"
+}
+
 . "$(dirname "$0")/../mount/lib.sh"
