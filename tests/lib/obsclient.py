@@ -15,6 +15,7 @@
   obsclient.py signatures KIND                   how many requests were signed so (obs, v2, v4, ..)
   obsclient.py log [OP]                          "OP<tab>KEY<tab>STATUS<tab>BYTES-IN" a request
   obsclient.py sent OP KEY HEADER...             what the last of these requests said, a line a header ("-": none)
+  obsclient.py sent-all OP KEY HEADER...         the same of each of them
   obsclient.py acl KEY                           the answer of GET ?acl
   obsclient.py arrived OP HEADER                 "KEY<tab>VALUE" ("-": none) a request
   obsclient.py key-headers FILE                  the three HEADER:VALUE for the key in FILE (32 bytes)
@@ -204,9 +205,9 @@ def log(port, op=None):
             print(r["op"], r["key"], r["status"], r["bytes_in"], sep="\t")
 
 
-def sent(port, op, key, *headers):
-    last = [r for r in admin(port, "GET", f"/-/log?tail=100000&op={op}") if r["key"] == key][-1:]
-    for r in last:
+def sent(port, op, key, *headers, last=True):
+    found = [r for r in admin(port, "GET", f"/-/log?tail=100000&op={op}") if r["key"] == key]
+    for r in found[-1:] if last else found:
         print("\n".join(r["headers"].get(name.lower(), "-") for name in headers))
 
 
@@ -255,6 +256,8 @@ def main(command, *arguments):
         log(port, *arguments)
     elif command == "sent":
         sent(port, *arguments)
+    elif command == "sent-all":
+        sent(port, *arguments, last=False)
     elif command == "acl":
         print(client.request("GET", key_bytes(arguments[0]), {"acl": None})[2].decode())
     elif command == "reset":

@@ -22,7 +22,7 @@ END
 }
 
 # How many requests of OP for KEY had a CRC-64.
-with_crc64() { oc sent "$1" "$2" $field | grep -c '^[0-9][0-9]*$'; }
+with_crc64() { oc sent-all "$1" "$2" $field | grep -c '^[0-9][0-9]*$'; }
 
 faults() { oc faults "$1"; }
 
