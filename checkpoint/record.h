@@ -179,6 +179,7 @@ struct record_initiated {
     uint64_t part_size;
     int64_t server_s;         /* the server's Date when it answered */
     struct record_blob attrs; /* as they were sent */
+    bool adopted;             /* it was found on the server: nobody knows with which */
 };
 
 struct record_planned {

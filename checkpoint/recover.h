@@ -54,7 +54,8 @@ enum recover_answer {
 struct recover_listed_part {
     uint32_t part_no;
     uint64_t size;
-    const char *etag; /* without quotes */
+    const char *etag;   /* without quotes */
+    int64_t modified_s; /* its Last-Modified, 0 if not said */
 };
 
 /* All pages of ListParts of state->upload_id. */
@@ -219,6 +220,33 @@ const struct state_part *recover_match_part(const struct journal_state *s,
 /* Adoption without a journal: part numbers from ListParts give the places if they are 1, 2, 3 ..
  * without a gap. Writes the offset of each of the n parts. False: they do not. */
 bool recover_listed_offsets(const struct recover_listparts *list, uint64_t *ret_offsets);
+
+/* An upload that no journal here knows, beside one of ours that was begun a moment ago. */
+struct recover_adopt {
+    const char *key;
+    const char *upload_id;
+    const char *initiator; /* "" if the service does not say it */
+    const char *storage_class;
+    int64_t initiated_s;
+    const char *own_upload_id;
+    const char *own_initiator;
+    const char *own_storage_class;
+    int64_t server_s; /* now */
+    bool known;       /* a journal here has it */
+};
+
+enum { RECOVER_ADOPT_IDLE_S = 3600 };
+
+/* Decision 8: whether its parts may be used. Only if we have begun it ourselves, nothing happened to
+ * it for an hour of the server's time, it would win against what stands there (decision 7), it was
+ * begun for the same storage class, its parts have no gap, and each has an MD5 for its ETag: those of
+ * an encrypted upload have not. */
+bool recover_may_adopt(const struct recover_adopt *a, const struct recover_head *head,
+                       const struct recover_listparts *list);
+
+/* The state that its journal would have; *ret is zeroed before. -ENOMEM, -EINVAL. */
+int recover_adopted_state(const struct recover_adopt *a, const struct recover_listparts *list,
+                          struct journal_state *ret);
 
 /* What is kept of dead writers. */
 struct recover_kept {

@@ -120,7 +120,8 @@ static void emit_uploads(struct emitter *e, const struct journal_state *s)
                            .nonce = s->nonce,
                            .part_size = s->part_size,
                            .server_s = s->initiated_s,
-                           .attrs = blob_of(&s->sent)});
+                           .attrs = blob_of(&s->sent),
+                           .adopted = s->adopted});
     for (uint32_t i = 0; i < s->n_windows; i++)
         EMIT(e, .type = RECORD_INITIATING,
              .initiating = {s->windows[i].key, s->windows[i].server_s, s->windows[i].window_s});

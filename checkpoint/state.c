@@ -230,6 +230,7 @@ static int fold_initiated(struct journal_state *s, const struct record *r)
         }
     }
     s->part_size = in->part_size;
+    s->adopted = in->adopted;
     s->initiated_s = in->server_s;
     saw_time(s, in->server_s);
     if (set_str(&s->upload_key, in->key) < 0 || set_str(&s->upload_id, in->upload_id) < 0 ||

@@ -100,6 +100,7 @@ struct journal_state {
     uint64_t part_size;
     int64_t initiated_s;
     struct state_attrs sent; /* the attributes that Initiate carried */
+    bool adopted;            /* those are not known */
     struct state_part *parts;
     uint32_t n_parts;
     uint32_t parts_cap;

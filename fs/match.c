@@ -54,8 +54,10 @@ static int add_page(const struct obs_parts *page, struct recover_listed_part **v
         char *etag = strdup(page->v[i].etag);
         if (!etag)
             return -ENOMEM;
-        more[(*n)++] = (struct recover_listed_part){
-            .part_no = page->v[i].part_no, .size = page->v[i].size, .etag = etag};
+        more[(*n)++] = (struct recover_listed_part){.part_no = page->v[i].part_no,
+                                                    .size = page->v[i].size,
+                                                    .etag = etag,
+                                                    .modified_s = page->v[i].mtime_ms / 1000};
     }
     return 0;
 }
@@ -113,9 +115,9 @@ static bool same_encryption(struct fs *fs, struct staged *st, const struct journ
 }
 
 /* The new file goes on with the kept upload. */
-static int take_over(struct fs *fs, struct staged *st, struct look *look)
+static int take_over(struct fs *fs, struct staged *st, struct match **m)
 {
-    const struct journal_state *s = &look->match->state;
+    const struct journal_state *s = &(*m)->state;
     uint32_t n = 0;
     uint64_t *ends = calloc(s->n_parts + 1, sizeof(*ends));
     char *key = strdup(s->upload_key);
@@ -143,16 +145,18 @@ static int take_over(struct fs *fs, struct staged *st, struct look *look)
         return rc;
     }
     st->plan = &st->own_plan;
+    free(st->upload.key);
     st->upload.key = key;
     (void)snprintf(st->upload.id, sizeof(st->upload.id), "%s", s->upload_id);
     st->upload.state = UPLOAD_ACTIVE;
+    st->upload.adopted = s->adopted;
     st->upload.encrypted = sse_encrypted(&st->sse);
     st->upload.begun_ms = clock_ms(); /* what stood there before is older: recover_match_upload() */
     st->upload.initiated_s = s->initiated_s;
     (void)snprintf(st->nonce, sizeof(st->nonce), "%s", s->nonce ? s->nonce : "");
     st->upload.meta_gen = st->inode->meta_gen - 1; /* its attributes are not known: send ours */
-    st->match = look->match;
-    look->match = NULL;
+    st->match = *m;
+    *m = NULL;
     struct obs_props sent = {0};
     (void)note_decode_props(s->sent.p, s->sent.n, &sent);
     note_initiated_locked(fs, st, s->initiated_s, &sent);
@@ -179,6 +183,32 @@ static void reseal(struct fs *fs, struct staged *st)
     }
 }
 
+struct match *match_adopted(const struct recover_adopt *a, const struct recover_listparts *list)
+{
+    struct match *m = calloc(1, sizeof(*m));
+    if (!m)
+        return NULL;
+    if (recover_adopted_state(a, list, &m->state) < 0) {
+        free(m);
+        return NULL;
+    }
+    m->list = *list;
+    return m;
+}
+
+const struct journal_state *match_state(const struct match *m)
+{
+    return &m->state;
+}
+
+int match_take_over_locked(struct fs *fs, struct staged *st, struct match **m)
+{
+    int rc = take_over(fs, st, m);
+    if (rc == 0)
+        reseal(fs, st);
+    return rc;
+}
+
 static void look_end(struct fs *fs, struct look *look)
 {
     struct staged *st = look->st;
@@ -189,7 +219,7 @@ static void look_end(struct fs *fs, struct look *look)
     st->users--;
     st->upload.state = UPLOAD_NONE;
     if (st->state != STAGED_DEAD && k && look->verdict == MATCH_REUSE &&
-        take_over(fs, st, look) == 0) {
+        take_over(fs, st, &look->match) == 0) {
         log_info(fs->log, "checkpoint", "'%s' goes on with kept upload %llu", st->upload.key,
                  (unsigned long long)look->id);
         kept_drop_locked(fs, k, false);

@@ -26,6 +26,17 @@ bool match_part_locked(struct fs *fs, struct staged *st, size_t idx);
 
 void match_free(struct match *m);
 
+/* For an upload that no journal knows (fs/adopt.h): takes v and its ETags of `list` over. NULL: out
+ * of memory, or its parts make no sense; `list` then is still the caller's. */
+struct recover_adopt;
+struct recover_listparts;
+struct match *match_adopted(const struct recover_adopt *a, const struct recover_listparts *list);
+const struct journal_state *match_state(const struct match *m);
+
+/* The new file goes on with that upload, which takes the place of its own; *m is taken over. -errno:
+ * nothing has changed. */
+int match_take_over_locked(struct fs *fs, struct staged *st, struct match **m);
+
 /* MD5 of a range of a file. -errno. Blocks on the disk. */
 int match_hash_range(int fd, uint64_t off, uint64_t n, unsigned char md5[32]);
 

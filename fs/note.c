@@ -171,7 +171,8 @@ void note_initiated_locked(struct fs *fs, struct staged *st, int64_t server_s,
                                           .nonce = st->nonce,
                                           .part_size = st->plan->part_size,
                                           .server_s = server_s,
-                                          .attrs = blob(&attrs)}});
+                                          .attrs = blob(&attrs),
+                                          .adopted = st->upload.adopted}});
 }
 
 void note_part_locked(struct fs *fs, struct staged *st, size_t idx)

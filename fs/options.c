@@ -465,6 +465,8 @@ int options_check(struct options *opt, struct err *err)
         return err_set(err, -EINVAL, "options 'allow_other' and 'allow_root' exclude each other");
     if (opt->dialect != 0 && opt->part_size < 5u << 20)
         return err_set(err, -EINVAL, "option 'part_size': dialect=s3 takes parts of 5M or more");
+    if (opt->dialect != 0 && opt->adopt_uploads)
+        return err_set(err, -EINVAL, "option 'adopt_uploads': only with dialect=obs");
     if (opt->dialect != 0 && opt->crc64)
         return err_set(err, -EINVAL, "option 'crc64': only dialect=obs has such checksums");
     struct obs_props props = {0};

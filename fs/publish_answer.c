@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/adopt.h"
 #include "fs/clone.h"
 #include "fs/control_result.h"
 #include "fs/inode.h"
@@ -56,6 +57,8 @@ static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t
         note_initiating_locked(fs, st, t->key); /* the window is still open */
         orphans_add_locked(fs, st->id, t->key, asked_s);
     }
+    if (adopt_start_locked(fs, st))
+        return;
     publish_part_ready_locked(fs, st);
     publish_step_locked(fs, st);
 }
@@ -216,6 +219,8 @@ void publish_answer_locked(struct fs *fs, struct staged *st, struct transfer *t)
         [TRANSFER_FILL] = fill_answer,
         [TRANSFER_COPY] = publish_copy_answer,
         [TRANSFER_COPY_CHECK] = publish_copy_check_answer,
+        [TRANSFER_DRESS_META] = adopt_dress_answer,
+        [TRANSFER_DRESS_ACL] = adopt_dress_answer,
     };
     note_result(fs, st, t);
     if (t->kind != TRANSFER_COMPLETE || !wrong_crc64(fs, st, t))

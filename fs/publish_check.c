@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/adopt.h"
 #include "fs/attr.h"
 #include "fs/errors.h"
 #include "fs/inode.h"
@@ -167,6 +168,8 @@ static void stored(struct fs *fs, struct staged *st, const struct obs_object *ob
 {
     unsigned meta_gen = st->upload.meta_gen;
     bool encrypted = st->upload.encrypted || object->encrypted;
+    if (adopt_dress_locked(fs, st, object))
+        return;
     free(st->upload.key);
     st->upload = (struct upload){0};
     publish_succeeded(fs, st, object->etag, meta_gen, encrypted);

@@ -170,7 +170,7 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
     staged_plan_anew_locked(fs, st);
     match_free(st->match);
     st->match = NULL;
-    st->matched = false;
+    st->matched = st->adopt_looked = false;
     kept_superseded_locked(fs, inode);
     if (inode->meta_gen != meta_gen)
         meta_mark_locked(fs, inode);

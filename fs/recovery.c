@@ -14,6 +14,7 @@
 #include "checkpoint/journal.h"
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
+#include "fs/adopt.h"
 #include "fs/attr.h"
 #include "fs/attrcache.h"
 #include "fs/crashpoint.h"
@@ -218,6 +219,28 @@ static int decide(struct fs *fs, struct facts *k, uint64_t id, struct recover_pl
     return -EIO;
 }
 
+/* Nobody knows with which attributes the upload was begun: all of them are sent. */
+static int send_all_attrs(struct fs *fs, const struct journal_state *s)
+{
+    struct obs_props props = {0}, meta = {0}, acl = {0};
+    int rc = note_decode_props(s->final_attrs.p, s->final_attrs.n, &props);
+    if (rc == 0)
+        rc = adopt_props(&props, &meta, &acl);
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        struct obs_call call = {.op = i ? OBS_SET_ACL : OBS_SET_META,
+                                .key = s->final_key,
+                                .props = i ? &acl : &meta,
+                                .replace = i == 0,
+                                .give_up_ms = FS_META_GIVE_UP_MS};
+        rc = obs_run(fs->obs, &call, NULL);
+        obs_call_clear(&call);
+    }
+    obs_props_clear(&props);
+    obs_props_clear(&meta);
+    obs_props_clear(&acl);
+    return rc;
+}
+
 /* Our object stands there; attributes that came later are sent. */
 static int send_final_attrs(struct fs *fs, const struct journal_state *s)
 {
@@ -315,7 +338,9 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
     case RECOVER_COMPLETE:
         return revive_file(fs, id, &k->state, plan);
     case RECOVER_ALREADY_COMPLETE:
-        if (plan->send_attrs)
+        if (k->state.adopted)
+            rc = send_all_attrs(fs, &k->state);
+        else if (plan->send_attrs)
             rc = send_final_attrs(fs, &k->state);
         CRASH_POINT("recovery.attributes");
         if (rc == 0)

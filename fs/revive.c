@@ -196,6 +196,7 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
         return rc;
     st->upload.encrypted |= sse_encrypted(&st->sse);
     st->upload.state = UPLOAD_ACTIVE;
+    st->upload.adopted = s->adopted;
     st->upload.begun_ms = clock_ms(); /* what stands there now is older: the plan has asked */
     st->upload.initiated_s = s->initiated_s;
     st->upload.outdated = !st->n_punched && begun_with_others(fs, st->inode, s);

@@ -83,6 +83,7 @@ struct upload {
     int64_t initiated_s; /* the server's time of it, or 0 */
     bool outdated;       /* a newer object stands under the key: Complete would lose against it */
     bool encrypted;      /* ETags are opaque */
+    bool adopted;        /* from the server alone: its attributes are not known (fs/adopt.h) */
     bool looked;         /* nothing newer stood under the key when all parts were stored */
     int64_t begun_ms;    /* clock_ms() at Initiate */
     unsigned meta_gen;   /* of the attributes that were sent at Initiate */
@@ -133,6 +134,7 @@ struct staged {
     bool done_pending;         /* stored, but attributes are still to be sent: the journal stays */
     struct match *match;       /* parts of a kept upload that may be used again */
     bool matched;              /* kept uploads of its key were looked at */
+    bool adopt_looked;         /* and those that only the server knows */
     unsigned put_meta_gen;     /* of the attributes that went out with a single PUT */
     unsigned restarts;         /* of a vanished upload, in this publication */
     struct waitlist published; /* waiters with target = generation */

@@ -29,11 +29,18 @@
         "send." name, "answer." name, "taken." name                                                \
     }
 static const char *const transfer_points[][3] = {
-    [TRANSFER_PUT] = POINTS("put"),     [TRANSFER_INITIATE] = POINTS("initiate"),
-    [TRANSFER_PART] = POINTS("part"),   [TRANSFER_COPY_PART] = POINTS("copy_part"),
-    [TRANSFER_LOOK] = POINTS("look"),   [TRANSFER_COMPLETE] = POINTS("complete"),
-    [TRANSFER_CHECK] = POINTS("check"), [TRANSFER_FILL] = POINTS("fill"),
-    [TRANSFER_COPY] = POINTS("copy"),   [TRANSFER_COPY_CHECK] = POINTS("copy_check"),
+    [TRANSFER_PUT] = POINTS("put"),
+    [TRANSFER_INITIATE] = POINTS("initiate"),
+    [TRANSFER_PART] = POINTS("part"),
+    [TRANSFER_COPY_PART] = POINTS("copy_part"),
+    [TRANSFER_LOOK] = POINTS("look"),
+    [TRANSFER_COMPLETE] = POINTS("complete"),
+    [TRANSFER_CHECK] = POINTS("check"),
+    [TRANSFER_FILL] = POINTS("fill"),
+    [TRANSFER_COPY] = POINTS("copy"),
+    [TRANSFER_COPY_CHECK] = POINTS("copy_check"),
+    [TRANSFER_DRESS_META] = POINTS("dress_meta"),
+    [TRANSFER_DRESS_ACL] = POINTS("dress_acl"),
 };
 #endif
 
@@ -162,11 +169,18 @@ static void transfer_done(struct obs_call *call)
 void transfer_start_locked(struct transfer *t)
 {
     static const enum obs_op ops[] = {
-        [TRANSFER_PUT] = OBS_PUT,      [TRANSFER_INITIATE] = OBS_MP_INITIATE,
-        [TRANSFER_PART] = OBS_MP_PART, [TRANSFER_COPY_PART] = OBS_MP_COPY_PART,
-        [TRANSFER_LOOK] = OBS_HEAD,    [TRANSFER_COMPLETE] = OBS_MP_COMPLETE,
-        [TRANSFER_CHECK] = OBS_HEAD,   [TRANSFER_FILL] = OBS_GET,
-        [TRANSFER_COPY] = OBS_COPY,    [TRANSFER_COPY_CHECK] = OBS_HEAD,
+        [TRANSFER_PUT] = OBS_PUT,
+        [TRANSFER_INITIATE] = OBS_MP_INITIATE,
+        [TRANSFER_PART] = OBS_MP_PART,
+        [TRANSFER_COPY_PART] = OBS_MP_COPY_PART,
+        [TRANSFER_LOOK] = OBS_HEAD,
+        [TRANSFER_COMPLETE] = OBS_MP_COMPLETE,
+        [TRANSFER_CHECK] = OBS_HEAD,
+        [TRANSFER_FILL] = OBS_GET,
+        [TRANSFER_COPY] = OBS_COPY,
+        [TRANSFER_COPY_CHECK] = OBS_HEAD,
+        [TRANSFER_DRESS_META] = OBS_SET_META,
+        [TRANSFER_DRESS_ACL] = OBS_SET_ACL,
     };
     struct obs_call *call = &t->call;
     struct staged *st = t->st;
@@ -181,7 +195,8 @@ void transfer_start_locked(struct transfer *t)
         memcpy(t->read_key, st->inode->read_key, sizeof(t->read_key));
         call->read_key = read_key ? t->read_key : NULL;
     }
-    call->replace = t->kind == TRANSFER_COPY; /* the attributes are the target's own */
+    /* the attributes are the target's own */
+    call->replace = t->kind == TRANSFER_COPY || t->kind == TRANSFER_DRESS_META;
     if (t->kind == TRANSFER_CHECK)
         call->read_key = sse_customer_md5(&st->sse);
     call->upload_id = t->upload_id;
@@ -291,6 +306,16 @@ bool transfer_aborting_locked(const struct fs *fs, uint64_t id)
     const struct abort_call *a;
     DL_FOREACH (fs->aborts, a) {
         if (a->id == id)
+            return true;
+    }
+    return false;
+}
+
+bool transfer_aborts_locked(const struct fs *fs, const char *upload_id)
+{
+    const struct abort_call *a;
+    DL_FOREACH (fs->aborts, a) {
+        if (strcmp(a->upload_id, upload_id) == 0)
             return true;
     }
     return false;

@@ -25,6 +25,8 @@ enum transfer_kind {
     TRANSFER_FILL,
     TRANSFER_COPY,       /* the whole content is that of another object */
     TRANSFER_COPY_CHECK, /* HEAD: the copy, where ETags do not tell */
+    TRANSFER_DRESS_META, /* all metadata of an adopted upload's object (fs/adopt.h) */
+    TRANSFER_DRESS_ACL,  /* and its ACL */
 };
 
 struct transfer {
@@ -84,6 +86,9 @@ void transfer_abort_upload_locked(struct fs *fs, uint64_t id, const char *key,
 
 /* True if the journal of that id is still needed for an abort that is under way. */
 bool transfer_aborting_locked(const struct fs *fs, uint64_t id);
+
+/* True if the abort of that upload is under way. */
+bool transfer_aborts_locked(const struct fs *fs, const char *upload_id);
 
 /* Removes the journal and the staging file of that id: now, or when its last abort was answered. If
  * one fails they stay, and the next mount tries again. 0, -errno of the disk. */

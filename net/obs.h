@@ -122,6 +122,7 @@ struct obs_part {
     uint32_t part_no; /* 1 to 10000 */
     uint64_t size;
     char etag[OBS_ETAG_MAX]; /* without quotes */
+    int64_t mtime_ms;        /* of a listed one, 0 if not said */
 };
 
 struct obs_parts {
@@ -135,11 +136,13 @@ struct obs_entry {
     char *key;      /* decoded; of a common prefix: with the trailing delimiter */
     bool is_prefix; /* a common prefix */
     uint64_t size;
-    int64_t mtime_ms; /* Last-Modified / Initiated, ms since 1970 */
-    char *etag;       /* without quotes, "" if none */
-    char *upload_id;  /* OBS_MP_LIST_UPLOADS only, else NULL */
-    char *code;       /* OBS_DELETE_BATCH only: the error code, else NULL */
-    char *message;    /* the same: the error message */
+    int64_t mtime_ms;    /* Last-Modified / Initiated, ms since 1970 */
+    char *etag;          /* without quotes, "" if none */
+    char *upload_id;     /* OBS_MP_LIST_UPLOADS only, else NULL */
+    char *initiator;     /* the same: the ID of who has begun it; NULL: not said */
+    char *storage_class; /* the same */
+    char *code;          /* OBS_DELETE_BATCH only: the error code, else NULL */
+    char *message;       /* the same: the error message */
 };
 
 struct obs_list {

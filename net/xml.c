@@ -21,8 +21,9 @@ struct reader {
     bool is_fault; /* the root is Error */
     int depth;     /* open elements */
     char record[NAME_MAX_BYTES];
-    char name[NAME_MAX_BYTES]; /* of the innermost open element of depth 3 */
-    bool leaf;                 /* the element that ends next has no children */
+    char name[NAME_MAX_BYTES];      /* of the innermost open element of depth 3 */
+    char inner[2 * NAME_MAX_BYTES]; /* NAME/CHILD of depth 4 */
+    bool leaf;                      /* the element that ends next has no children */
     struct buf text;
     int rc;          /* the first failure */
     const char *why; /* its reason */
@@ -127,6 +128,8 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
             stop(r, rc, "the answer has too many entries");
     } else if (r->depth == 3) {
         (void)snprintf(r->name, sizeof(r->name), "%s", name);
+    } else if (r->depth == 4) {
+        (void)snprintf(r->inner, sizeof(r->inner), "%s/%s", r->name, name);
     }
 }
 
@@ -148,13 +151,21 @@ static int end_element(struct reader *r)
     return rc;
 }
 
+/* The end of one of depth 4, such as Initiator/ID. */
+static int end_inner(struct reader *r)
+{
+    return r->leaf && !r->is_fault
+               ? r->handler->field(r->arg, r->record, r->inner, buf_str(&r->text), r->text.n)
+               : 0;
+}
+
 static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const xmlChar *uri)
 {
     struct reader *r = arg;
     if (r->rc)
         return;
-    if (r->depth == 2 || r->depth == 3) {
-        int rc = end_element(r);
+    if (r->depth >= 2 && r->depth <= 4) {
+        int rc = r->depth == 4 ? end_inner(r) : end_element(r);
         if (rc < 0)
             stop(r, rc, "a field of the answer is missing or not valid");
     }
@@ -166,7 +177,7 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
 static void on_text(void *arg, const xmlChar *text, int n)
 {
     struct reader *r = arg;
-    if (r->rc || !r->leaf || r->depth < 2 || r->depth > 3)
+    if (r->rc || !r->leaf || r->depth < 2 || r->depth > 4)
         return;
     int rc = buf_add(&r->text, text, (size_t)n);
     if (rc < 0)

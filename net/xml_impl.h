@@ -17,7 +17,8 @@ struct xml_handler {
     const char *const *roots; /* accepted names, NULL at the end */
     /* An element below the root begins: it may become a record. May be NULL. */
     int (*begin)(void *arg, const char *record);
-    /* An element without children ended; record NULL: it is below the root itself. */
+    /* An element without children ended; record NULL: it is below the root itself. One within a
+     * field of a record is named FIELD/NAME ("Initiator/ID"). */
     int (*field)(void *arg, const char *record, const char *name, const char *text, size_t n);
     /* An element below the root ended. May be NULL. */
     int (*end)(void *arg, const char *record);

@@ -26,6 +26,8 @@ static void entry_clear(struct obs_entry *e)
     free(e->key);
     free(e->etag);
     free(e->upload_id);
+    free(e->initiator);
+    free(e->storage_class);
     free(e->code);
     free(e->message);
 }
@@ -103,6 +105,10 @@ static int entry_field(struct lister *l, const char *name, const char *text)
         return xml_number(text, INT64_MAX, &e->size);
     } else if (xml_is(name, "UploadId")) {
         return xml_keep(&e->upload_id, text);
+    } else if (xml_is(name, "Initiator/ID")) {
+        return xml_keep(&e->initiator, text);
+    } else if (xml_is(name, "StorageClass") && xml_is(l->entry, "Upload")) {
+        return xml_keep(&e->storage_class, text);
     } else if (xml_is(name, "Code")) {
         return xml_keep(&e->code, text);
     } else if (xml_is(name, "Message")) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "net/base/clock.h"
 #include "net/digest.h"
 #include "net/props.h"
 #include "net/xml_impl.h"
@@ -64,6 +65,12 @@ static int field(void *arg, const char *record, const char *name, const char *te
     if (xml_is(name, "Size")) {
         r->sized = true;
         return xml_number(text, INT64_MAX, &r->part.size);
+    }
+    if (xml_is(name, "LastModified")) {
+        int64_t ms;
+        if (clock_parse_iso(text, &ms) == 0)
+            r->part.mtime_ms = ms;
+        return 0;
     }
     if (xml_is(name, "ETag"))
         return etag_clean(text, r->part.etag, sizeof(r->part.etag)) < 0 ? -EBADMSG : 0;

@@ -75,7 +75,7 @@ static void check_plan(const struct journal_state *s, const struct journal_repor
     for (uint32_t i = 0; i < LISTED; i++)
         listed[i] = (struct recover_listed_part){
             i + 1, i < s->n_parts ? s->parts[i].size : 0,
-            i < s->n_parts && s->parts[i].etag ? s->parts[i].etag : "e"};
+            i < s->n_parts && s->parts[i].etag ? s->parts[i].etag : "e", 0};
     struct recover_facts f = {
         .state = s,
         .report = report->damaged || report->unsupported ? report : NULL,

@@ -19,11 +19,12 @@
   obsclient.py acl KEY                           the answer of GET ?acl
   obsclient.py arrived OP HEADER                 "KEY<tab>VALUE" ("-": none) a request
   obsclient.py key-headers FILE                  the three HEADER:VALUE for the key in FILE (32 bytes)
-  obsclient.py reset | faults JSON | credentials JSON
+  obsclient.py reset | faults JSON | credentials JSON | clock JSON
   obsclient.py etag FILE PART-SIZE               the ETag that FILE must have (no request)
 
 A KEY is taken as it is, except that \\n, \\xHH stand for bytes if it begins with "b:".
-From the environment: OBS_PORT, OBS_KEYS (file with AK:SK), OBS_BUCKET (bkt), OBS_CA (then it is https).
+From the environment: OBS_PORT, OBS_KEYS (file with AK:SK), OBS_BUCKET (bkt), OBS_CA (then it is https),
+OBS_CLOCK (seconds that the service is ahead).
 """
 import base64
 import concurrent.futures
@@ -36,6 +37,7 @@ import os
 import ssl
 import sys
 import threading
+import time
 import urllib.parse
 import xml.etree.ElementTree as ET
 
@@ -77,7 +79,7 @@ class Client:
     def request(self, method, key=b"", query=None, headers=None, body=None):
         """(status, headers with small letters, body); raises on a status of 300 and more."""
         query, headers = query or {}, dict(headers or {})
-        headers["x-obs-date"] = email.utils.formatdate(usegmt=True)
+        headers["x-obs-date"] = email.utils.formatdate(time.time() + int(os.environ.get("OBS_CLOCK", 0)), usegmt=True)
         path = f"/{self.bucket}/" + urllib.parse.quote(key, safe="-_.~/")
         headers["Authorization"] = self._sign(method, path, query, headers)
         text = "&".join(n if v is None else f"{n}={urllib.parse.quote(v, safe='')}"
@@ -262,7 +264,7 @@ def main(command, *arguments):
         print(client.request("GET", key_bytes(arguments[0]), {"acl": None})[2].decode())
     elif command == "reset":
         admin(port, "POST", "/-/reset")
-    elif command in ("faults", "credentials"):
+    elif command in ("faults", "credentials", "clock"):
         admin(port, "POST", "/-/" + command, arguments[0])
     else:
         sys.exit(f"obsclient.py: unknown command '{command}'")

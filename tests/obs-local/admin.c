@@ -89,6 +89,19 @@ static void set_credentials(struct request *r)
     ans_json(r, ok ? 200 : 400, ok ? "{}" : "{\"error\":\"not as the README says\"}");
 }
 
+/* {"advance_s": N} */
+static void set_clock(struct request *r)
+{
+    json_error_t je;
+    json_t *spec = json_loadb(buf_str(&r->body), r->body.n, 0, &je);
+    json_t *advance = json_object_get(spec, "advance_s");
+    bool ok = json_is_integer(advance) && json_object_size(spec) == 1;
+    if (ok)
+        atomic_fetch_add(&r->srv->store->clock_s, json_integer_value(advance));
+    json_decref(spec);
+    ans_json(r, ok ? 200 : 400, ok ? "{}" : "{\"error\":\"not as the README says\"}");
+}
+
 static void get_cloud(struct request *r)
 {
     ans_json(r, 200, "");
@@ -113,6 +126,7 @@ static const struct {
     {"POST", "/-/reset", {"/reset", BODY_NONE, false, true, reset, NULL}},
     {"GET", "/-/faults", {"/faults", BODY_NONE, false, true, get_faults, NULL}},
     {"POST", "/-/faults", {"/faults", BODY_MEMORY, false, true, set_faults, NULL}},
+    {"POST", "/-/clock", {"/clock", BODY_MEMORY, false, true, set_clock, NULL}},
     {"GET", "/-/cloud", {"/cloud", BODY_NONE, false, true, get_cloud, NULL}},
     {"POST", "/-/cloud", {"/cloud", BODY_MEMORY, false, true, set_cloud, NULL}},
     {"POST", "/-/credentials", {"/credentials", BODY_MEMORY, false, true, set_credentials, NULL}},

@@ -16,7 +16,7 @@
 int64_t store_now_us(const struct store *s)
 {
     struct timespec t = clock_real();
-    return (t.tv_sec + s->config.clock_offset_s) * 1000000LL + t.tv_nsec / 1000;
+    return (t.tv_sec + atomic_load(&s->clock_s)) * 1000000LL + t.tv_nsec / 1000;
 }
 
 int store_open(const struct store_config *config, struct store **ret, struct err *err)
@@ -28,6 +28,7 @@ int store_open(const struct store_config *config, struct store **ret, struct err
     s->uploads = index_new();
     s->journal = -1;
     s->dir = -1;
+    atomic_init(&s->clock_s, config->clock_offset_s);
     atomic_init(&s->next_blob, 1);
     atomic_init(&s->serial, (uint64_t)store_now_us(s));
     int rc = 0;

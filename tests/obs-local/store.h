@@ -108,6 +108,7 @@ struct store {
     int journal;           /* under lock */
     int dir;
     uint64_t journal_lines, journal_live; /* under lock */
+    _Atomic int64_t clock_s;              /* ahead of real time */
     _Atomic uint64_t next_blob;
     _Atomic uint64_t serial;
 };
@@ -115,7 +116,7 @@ struct store {
 int store_open(const struct store_config *config, struct store **ret, struct err *err);
 void store_close(struct store *s);
 
-/* The service's clock: real time plus the configured offset. */
+/* The service's clock: real time plus the configured offset, and what it was advanced since. */
 int64_t store_now_us(const struct store *s);
 
 /* --- buckets --- */

@@ -428,7 +428,7 @@ static struct record random_record(void)
         r.initiating = (struct record_initiating){key, t, 60};
         break;
     case RECORD_INITIATED:
-        r.initiated = (struct record_initiated){key, id, "n", 10, t, blob};
+        r.initiated = (struct record_initiated){key, id, "n", 10, t, blob, rand() % 2};
         break;
     case RECORD_PLANNED:
         r.planned =

@@ -139,7 +139,7 @@ static struct record sample(enum record_type type)
         r.initiating = (struct record_initiating){"d/f", 1700000001, 120};
         break;
     case RECORD_INITIATED:
-        r.initiated = (struct record_initiated){"d/f", "UPLOAD", "nonce", 9 << 20, 17, blob};
+        r.initiated = (struct record_initiated){"d/f", "UPLOAD", "nonce", 9 << 20, 17, blob, true};
         break;
     case RECORD_PLANNED:
         r.planned = (struct record_planned){10000, 1, 9 << 20, 9 << 20, true, "0123456789abcde"};

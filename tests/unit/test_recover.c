@@ -103,7 +103,7 @@ static void lists(struct world *w, size_t n)
 {
     static const char *const etags[] = {"E1", "E2", "E3", "E4"};
     for (uint32_t i = 0; i < n; i++)
-        w->listed[i] = (struct recover_listed_part){i + 1, MIB, etags[i]};
+        w->listed[i] = (struct recover_listed_part){i + 1, MIB, etags[i], 0};
     w->f.list.answer = ANSWER_FOUND;
     w->f.list.n = n;
 }
