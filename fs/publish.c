@@ -375,9 +375,10 @@ int publish_locked(struct fs *fs, struct inode *inode, struct waiter *w)
 int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
 {
     struct staged *st = inode->staged;
-    if (!st || st->state != STAGED_OPEN)
+    if (!st || st->state == STAGED_DEAD)
         return 0;
-    if (is_single(fs, st)) {
+    bool open = st->state == STAGED_OPEN;
+    if (open && is_single(fs, st)) {
         note_sealed_locked(fs, st, SEAL_CLOSE, true, false);
         space_trim_locked(fs, st);
         return 0;
@@ -385,6 +386,8 @@ int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w)
 
     w->target = st->gen;
     waitlist_add_locked(&st->published, w);
+    if (!open) /* by another close, or for good: this one gets the same result */
+        return -EINPROGRESS;
     st->hold_only = true;
     st->state = STAGED_PUBLISHING;
     publish_step_locked(fs, st);

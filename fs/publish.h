@@ -32,7 +32,7 @@
 int publish_locked(struct fs *fs, struct inode *inode, struct waiter *w);
 
 /* Sends all parts of a held file but does not publish: `w` is finished when they are stored.
- * Returns as above. */
+ * Returns as above. If it is being sent or published already, `w` waits for the end of that. */
 int publish_hold_locked(struct fs *fs, struct inode *inode, struct waiter *w);
 
 /* The file takes the place of `target`. If that was stored after the file's upload was initiated,

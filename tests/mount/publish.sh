@@ -326,6 +326,55 @@ t_held_name_removed() { # s3
     mounted_with
 }
 
+# close() of each writer of a held file waits for the parts, and each is told what became of them.
+two_closes() { # EXPECTED-ERRNO
+    PYTHONPATH=$top/tests/lib OBS_KEYS=$T/keys OBS_PORT=$OBS_PORT python3 - \
+        "$M/.big.Ab12Cd" "$part_size" "$1" <<'EOF_PY'
+import errno, os, sys, threading
+import obsclient
+
+path, part_size, expected = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+ak, sk = open(os.environ["OBS_KEYS"]).readline().strip().split(":")[:2]
+client = obsclient.Client(int(os.environ["OBS_PORT"]), ak, sk, "bkt")
+fds = [os.open(path, os.O_WRONLY | os.O_CREAT), os.open(path, os.O_WRONLY)]
+os.pwrite(fds[0], b"a" * (part_size * 2), 0)
+os.pwrite(fds[1], b"b", part_size * 2)
+told, stored = {}, {}
+
+
+def close(fd):
+    try:
+        os.close(fd)
+        told[fd] = "none"
+    except OSError as e:
+        told[fd] = errno.errorcode[e.errno]
+    uploads = client.request("GET", b"", {"uploads": None})[2].decode()
+    upload = uploads.partition("<UploadId>")[2].partition("<")[0]
+    stored[fd] = b"<PartNumber>3<" in client.request("GET", b"big", {"uploadId": upload})[2]
+
+
+threads = [threading.Thread(target=close, args=(fd,)) for fd in fds]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+if set(told.values()) != {expected}:
+    sys.exit(f"the closes were told {told}, expected {expected}")
+if expected == "none" and not all(stored.values()):
+    sys.exit("a close returned before the last part was stored")
+EOF_PY
+}
+
+t_held_name_two_closes() {
+    oc faults '[{"operation":"UploadPart","query":"*partNumber=3*","count":-1,"delay_ms":2000,
+                 "status":403,"code":"AccessDenied"}]'
+    check "closes that fail" two_closes EACCES
+    oc faults '[{"operation":"UploadPart","query":"*partNumber=3*","delay_ms":2000}]'
+    check "closes" two_closes none
+    mv "$M/.big.Ab12Cd" "$M/big"
+    check_eq "object" "$(oc list | cut -f 1,2)" $'big\t'$((part_size * 2 + 1))
+}
+
 # Two writers of one file at a time, through two handles.
 t_two_handles_write() { # s3
     python3 -c '
