@@ -469,6 +469,23 @@ def syncs_while_published(bench):
             pass
 
 
+def held_at_a_crash(level, keep, state):
+    """Nobody renames a temporary name any more: it counts as interrupted (`state`), or is dropped."""
+    def case(bench):
+        bench.mount(options=level)
+        workloads.write(bench.mnt + "/.f.Ab12Cd", workloads.SMALL)
+        bench.kill()
+        bench.remount(options=f"{level},{keep}".strip(","))
+        with open(bench.mnt + "/.obsmount/uploads.json") as f:
+            states = [u["state"] for u in json.load(f)["uploads"]]
+        check(states == ([state] if state else []), f"uploads are {states}")
+        bench.umount()
+        check(not bench.stored(), f"stored: {list(bench.stored())}")
+        check(bool(bench.state_files(".data")) == bool(state), "the data are " + ("gone" if state else "kept"))
+        bench.sanitizers()
+    return case
+
+
 COMPLETE = {
     "lost_answer": {"reset": "after"},
     "lost_request": {"reset": "before"},
@@ -502,6 +519,12 @@ GROUPS["sealed"].update({
     "flipped_unsent_first": flipped_unsent(MULTI, (0, 100 * K)),
     "flipped_unsent_last": flipped_unsent(MULTI, (690 * K, 700 * K)),
     "flipped_unsent_small": flipped_unsent(workloads.SMALL, (0, len(workloads.SMALL))),
+})
+GROUPS["sealed"].update({
+    "held_kept": held_at_a_crash("", "", "interrupted"),
+    "held_dropped": held_at_a_crash("", "keep_interrupted=0", None),
+    "held_staged_kept": held_at_a_crash("durability=stage", "", "interrupted"),
+    "held_staged_dropped": held_at_a_crash("durability=stage", "keep_interrupted=0", None),
 })
 GROUPS["sealed"].update({f"sealed_again_{f.__name__}": sealed_again(f) for f in (appended, patched, cut_and_grown)})
 
