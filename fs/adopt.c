@@ -212,7 +212,7 @@ static void search_end(struct fs *fs, struct search *s)
         if (match_take_over_locked(fs, st, &s->found) == 0) {
             log_notice(fs->log, "checkpoint", "'%s' goes on with upload %s, which has %llu bytes",
                        s->key, st->upload.id, (unsigned long long)bytes);
-            transfer_abort_upload_locked(fs, st->id, s->key, s->own_id);
+            transfer_abort_staged_locked(fs, st, s->key, s->own_id);
             CRASH_POINT("adopt.taken_over");
         }
     }

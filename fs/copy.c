@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fs/options.h"
+#include "fs/properties.h"
 #include "fs/request.h"
 #include "net/base/log.h"
 #include "net/digest.h"
@@ -73,6 +74,7 @@ struct part_copy {
     const struct copy_object *c;
     char upload_id[OBS_UPLOAD_ID_MAX];
     struct obs_props sse; /* of the new object */
+    struct obs_props end; /* headers that Complete and abort say again */
     struct obs_part *parts;
     size_t n;
     uint64_t part_size;
@@ -119,6 +121,7 @@ static int finish_parts(struct fs *fs, struct part_copy *pc, struct intr *intr,
         struct obs_call call = {.op = OBS_MP_COMPLETE,
                                 .key = pc->c->to,
                                 .upload_id = pc->upload_id,
+                                .props = &pc->end,
                                 .complete = pc->parts,
                                 .n_complete = pc->n};
         rc = request_run_locked(fs, &call, intr, "copy");
@@ -127,7 +130,8 @@ static int finish_parts(struct fs *fs, struct part_copy *pc, struct intr *intr,
         obs_call_clear(&call);
     }
     if (rc < 0) {
-        struct obs_call call = {.op = OBS_MP_ABORT, .key = pc->c->to, .upload_id = pc->upload_id};
+        struct obs_call call = {
+            .op = OBS_MP_ABORT, .key = pc->c->to, .upload_id = pc->upload_id, .props = &pc->end};
         (void)request_run_locked(fs, &call, NULL, "abort");
         obs_call_clear(&call);
     }
@@ -167,6 +171,8 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
         const struct obs_prop *p = &c->sse->v[i];
         rc = sse_is_prop(p) ? 0 : obs_props_set(&head.object.props, p->kind, p->name, p->value);
     }
+    if (rc == 0)
+        rc = properties_for_end(props, &pc.end);
     struct obs_call start = {.op = OBS_MP_INITIATE, .key = c->to, .props = props};
     if (rc == 0)
         rc = request_run_locked(fs, &start, intr, "copy");
@@ -177,6 +183,7 @@ static int copy_parts(struct fs *fs, const struct copy_object *c, struct intr *i
     obs_call_clear(&start);
     obs_call_clear(&head);
     obs_props_clear(&pc.sse);
+    obs_props_clear(&pc.end);
     free(pc.parts);
     return rc;
 }

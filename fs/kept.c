@@ -13,6 +13,7 @@
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
 #include "fs/crashpoint.h"
+#include "fs/note.h"
 #include "fs/options.h"
 #include "fs/space.h"
 #include "fs/transfer.h"
@@ -62,10 +63,14 @@ struct kept *kept_find_locked(struct fs *fs, const char *key)
 
 void kept_drop_locked(struct fs *fs, struct kept *k, bool abort)
 {
+    struct obs_props begun = {0};
+    (void)note_begun_props(&k->state, &begun);
     if (abort && k->state.upload_id)
-        transfer_abort_upload_locked(fs, k->id, k->state.upload_key, k->state.upload_id);
+        transfer_abort_upload_locked(fs, k->id, k->state.upload_key, k->state.upload_id, &begun);
     for (uint32_t i = 0; abort && i < k->state.n_stale; i++)
-        transfer_abort_upload_locked(fs, k->id, k->state.stale[i].key, k->state.stale[i].upload_id);
+        transfer_abort_upload_locked(fs, k->id, k->state.stale[i].key, k->state.stale[i].upload_id,
+                                     &begun);
+    obs_props_clear(&begun);
     CRASH_POINT("kept.abort");
     (void)transfer_remove_files_locked(fs, k->id);
     CRASH_POINT("kept.removed");

@@ -463,3 +463,9 @@ int note_decode_props(const void *p, size_t n, struct obs_props *ret)
     }
     return rc;
 }
+
+int note_begun_props(const struct journal_state *s, struct obs_props *ret)
+{
+    const struct state_attrs *a = s->sent.n ? &s->sent : &s->attrs;
+    return a->n ? note_decode_props(a->p, a->n, ret) : 0;
+}

@@ -86,4 +86,8 @@ void note_close_locked(struct fs *fs, struct staged *st);
 int note_encode_props(const struct obs_props *props, struct buf *out);
 int note_decode_props(const void *p, size_t n, struct obs_props *ret);
 
+/* What the file's upload was begun with, else what the file has. -errno of a record. */
+struct journal_state;
+int note_begun_props(const struct journal_state *s, struct obs_props *ret);
+
 #endif

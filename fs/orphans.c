@@ -169,7 +169,7 @@ static int look_at(struct fs *fs, uint64_t id, const struct journal_state *s,
     if (rc == 0) {
         log_notice(fs->log, "upload", "upload %s of '%s' has no owner and no parts: aborted",
                    e->upload_id, e->key);
-        transfer_abort_upload_locked(fs, id, e->key, e->upload_id);
+        transfer_abort_upload_locked(fs, id, e->key, e->upload_id, NULL);
     }
     fs_unlock(fs);
     return rc < 0 ? rc : 0;

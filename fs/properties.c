@@ -213,6 +213,26 @@ void properties_keep_metadata(struct obs_props *props)
     props->n = kept;
 }
 
+/* A header without a property of its own. */
+static bool is_plain_header(const struct obs_prop *p)
+{
+    static const char *const own[] = {"x-obs-expires", "success-action-redirect"};
+    if (p->kind != OBS_PROP_RAW || strncasecmp(p->name, "content-", 8) == 0)
+        return false;
+    return strcasecmp(p->name, own[0]) != 0 && strcasecmp(p->name, own[1]) != 0;
+}
+
+int properties_for_end(const struct obs_props *begun, struct obs_props *out)
+{
+    int rc = 0;
+    for (size_t i = 0; i < begun->n && rc == 0; i++) {
+        const struct obs_prop *p = &begun->v[i];
+        if (is_plain_header(p) && !sse_is_prop(p))
+            rc = obs_props_set(out, p->kind, p->name, p->value);
+    }
+    return rc;
+}
+
 static bool is_lost_by_copy(const struct obs_prop *p)
 {
     return sse_is_prop(p) ||

@@ -48,6 +48,10 @@ bool properties_same(const struct obs_props *a, const struct obs_props *b);
 /* Leaves only what PUT ?metadata may be sent for an object that was stored with all of them. */
 void properties_keep_metadata(struct obs_props *props);
 
+/* The headers (header.NAME) that go along with the end of an upload too, its Complete or abort, from
+ * all properties that it was begun with. Content-.. would speak of that request's own body. -ENOMEM. */
+int properties_for_end(const struct obs_props *begun, struct obs_props *out);
+
 /* What a copy of an object does not get by itself (OBS API: copying an object): access, class,
  * redirection, expiry, encryption and headers, from all properties of the source. -ENOMEM. */
 int properties_for_copy(const struct obs_props *source, struct obs_props *out);

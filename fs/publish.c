@@ -158,7 +158,7 @@ void publish_restart(struct fs *fs, struct staged *st, bool abort)
     match_free(st->match);
     st->match = NULL;
     if (abort && st->upload.state != UPLOAD_NONE)
-        transfer_abort_upload_locked(fs, st->id, st->upload.key, st->upload.id);
+        transfer_abort_staged_locked(fs, st, st->upload.key, st->upload.id);
     free(st->upload.key);
     st->upload = (struct upload){0};
     for (size_t i = 0; i < st->n_parts; i++) {
@@ -264,6 +264,17 @@ static bool whole_crc64(const struct staged *st, size_t count, uint64_t *ret_crc
     return true;
 }
 
+/* Headers of the file that Complete says again. */
+static int add_headers(struct fs *fs, const struct staged *st, struct transfer *t)
+{
+    struct obs_props all = {0};
+    int rc = inode_props_locked(fs, st->inode, t->key, true, &all);
+    if (rc == 0)
+        rc = properties_for_end(&all, &t->props);
+    obs_props_clear(&all);
+    return rc;
+}
+
 static void start_complete(struct fs *fs, struct staged *st, size_t count)
 {
     struct transfer *t = transfer_new_locked(fs, st, TRANSFER_COMPLETE, st->upload.key);
@@ -271,7 +282,7 @@ static void start_complete(struct fs *fs, struct staged *st, size_t count)
         t->upload_id = strdup(st->upload.id);
         t->list = calloc(count, sizeof(*t->list));
     }
-    if (!t || !t->upload_id || !t->list) {
+    if (!t || !t->upload_id || !t->list || add_headers(fs, st, t) < 0) {
         if (t)
             transfer_free_locked(t);
         publish_failed_errno(fs, st, -ENOMEM, "out of memory");

@@ -270,12 +270,17 @@ static int send_final_attrs(struct fs *fs, const struct journal_state *s)
     return rc;
 }
 
-static void abort_uploads(struct fs *fs, uint64_t id, const struct recover_plan *plan)
+static void abort_uploads(struct fs *fs, uint64_t id, const struct journal_state *s,
+                          const struct recover_plan *plan)
 {
+    struct obs_props begun = {0};
+    (void)note_begun_props(s, &begun);
     fs_lock(fs);
     for (uint32_t i = 0; i < plan->n_aborts; i++)
-        transfer_abort_upload_locked(fs, id, plan->aborts[i].key, plan->aborts[i].upload_id);
+        transfer_abort_upload_locked(fs, id, plan->aborts[i].key, plan->aborts[i].upload_id,
+                                     &begun);
     fs_unlock(fs);
+    obs_props_clear(&begun);
 }
 
 static int remove_files(struct fs *fs, uint64_t id)
@@ -329,7 +334,7 @@ static int carry_out(struct fs *fs, struct facts *k, uint64_t id, const struct r
                recover_why_text(plan->why));
     CRASH_POINT("recovery.decided");
     tell(fs, k, id, plan);
-    abort_uploads(fs, id, plan);
+    abort_uploads(fs, id, &k->state, plan);
     CRASH_POINT("recovery.aborted");
     switch (plan->action) {
     case RECOVER_WAIT:

@@ -84,7 +84,7 @@ int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct 
 static void forget_upload(struct fs *fs, struct staged *st)
 {
     if (st->upload.state == UPLOAD_ACTIVE && !st->keep)
-        transfer_abort_upload_locked(fs, st->id, st->upload.key, st->upload.id);
+        transfer_abort_staged_locked(fs, st, st->upload.key, st->upload.id);
     free(st->upload.key);
     st->upload = (struct upload){0};
 }

@@ -17,6 +17,7 @@
 #include "fs/inode.h"
 #include "fs/note.h"
 #include "fs/orphans.h"
+#include "fs/properties.h"
 #include "fs/publish.h"
 #include "fs/space.h"
 #include "net/base/clock.h"
@@ -289,6 +290,7 @@ struct abort_call {
     uint64_t id; /* of the journal that knows of the upload */
     char *key;
     char *upload_id;
+    struct obs_props headers;
     bool remove; /* the files of that id go once it has succeeded */
     struct abort_call *next, *prev;
 };
@@ -296,6 +298,7 @@ struct abort_call {
 static void abort_free(struct abort_call *a)
 {
     obs_call_clear(&a->call);
+    obs_props_clear(&a->headers);
     free(a->key);
     free(a->upload_id);
     free(a);
@@ -371,25 +374,41 @@ static void abort_done(struct obs_call *call)
 }
 
 void transfer_abort_upload_locked(struct fs *fs, uint64_t id, const char *key,
-                                  const char *upload_id)
+                                  const char *upload_id, const struct obs_props *begun)
 {
     struct abort_call *a = calloc(1, sizeof(*a));
+    int rc = a ? 0 : -ENOMEM;
     if (a) {
         a->fs = fs;
         a->id = id;
         a->key = strdup(key);
         a->upload_id = strdup(upload_id);
+        rc = begun ? properties_for_end(begun, &a->headers) : 0;
     }
-    if (!a || !a->key || !a->upload_id) {
+    if (rc < 0 || !a->key || !a->upload_id) {
         log_warning(fs->log, "upload", "abort upload %s: out of memory, its parts stay", upload_id);
         if (a)
             abort_free(a);
         return;
     }
-    a->call = (struct obs_call){
-        .op = OBS_MP_ABORT, .key = a->key, .upload_id = a->upload_id, .done = abort_done, .arg = a};
+    a->call = (struct obs_call){.op = OBS_MP_ABORT,
+                                .key = a->key,
+                                .upload_id = a->upload_id,
+                                .props = &a->headers,
+                                .done = abort_done,
+                                .arg = a};
     DL_APPEND(fs->aborts, a);
     fs->aborting++;
     CRASH_POINT("abort.send");
     obs_submit(fs->obs, &a->call);
+}
+
+void transfer_abort_staged_locked(struct fs *fs, struct staged *st, const char *key,
+                                  const char *upload_id)
+{
+    struct obs_props begun = {0};
+    (void)inode_props_locked(fs, st->inode, key, true,
+                             &begun); /* the upload is to go all the same */
+    transfer_abort_upload_locked(fs, st->id, key, upload_id, &begun);
+    obs_props_clear(&begun);
 }

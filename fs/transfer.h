@@ -80,8 +80,12 @@ bool transfer_initiate_unclear(const struct obs_call *call);
 void transfer_cancel_all_locked(struct fs *fs, struct staged *st);
 
 /* Aborts an upload that nobody wants any more, in the background. `id`: the journal that knows of
- * it, which has to stay until the answer is there. */
+ * it, which has to stay until the answer is there. `begun`: the properties that it was begun with,
+ * or NULL. */
 void transfer_abort_upload_locked(struct fs *fs, uint64_t id, const char *key,
+                                  const char *upload_id, const struct obs_props *begun);
+/* The same of an upload of `st`. */
+void transfer_abort_staged_locked(struct fs *fs, struct staged *st, const char *key,
                                   const char *upload_id);
 
 /* True if the journal of that id is still needed for an abort that is under way. */

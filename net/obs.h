@@ -245,7 +245,8 @@ struct obs_config {
     int sse_first;                    /* which of them is tried first, -1: none */
     bool crc64;                       /* PUTs and parts are hashed first; their CRC-64 goes along */
     const char *const *extra_headers; /* NULL or NULL-terminated "Name: value": sent with PUT,
-                                         initiate, complete, abort, copy */
+                                         initiate, complete, abort, copy; Content-.. not with
+                                         complete and abort */
 };
 
 /* A client for one bucket. Strings are copied; engine and cred outlive it. Makes no request.

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "net/base/cleanup.h"
@@ -347,6 +348,22 @@ static int add_crc64(struct obs_state *st, struct http_request *req, uint64_t cr
     return obs_add_prefixed(st, req, "checksum-crc64ecma", text);
 }
 
+/* The client's own; what the call says under the same name stands. */
+static int add_extra(struct obs_state *st, struct http_request *req)
+{
+    const struct http_fields *extra = &st->obs->extra;
+    bool end = st->call->op == OBS_MP_COMPLETE || st->call->op == OBS_MP_ABORT;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < extra->n; i++) {
+        const struct http_field *f = &extra->v[i];
+        if (end && strncasecmp(f->name, "content-", 8) == 0)
+            continue; /* they tell of the object, here they would of the request's own body */
+        if (!http_fields_get(&req->fields, f->name))
+            rc = http_fields_add(&req->fields, f->name, f->value);
+    }
+    return rc;
+}
+
 static int add_fields(struct obs_state *st, struct http_request *req)
 {
     const struct obs_call *call = st->call;
@@ -354,8 +371,8 @@ static int add_fields(struct obs_state *st, struct http_request *req)
 
     if (rc == 0)
         rc = obs_sse_add(st, req);
-    for (size_t i = 0; rc == 0 && (shapes[call->op].flags & Q_EXTRA) && i < st->obs->extra.n; i++)
-        rc = http_fields_add(&req->fields, st->obs->extra.v[i].name, st->obs->extra.v[i].value);
+    if (rc == 0 && (shapes[call->op].flags & Q_EXTRA))
+        rc = add_extra(st, req);
     if (rc == 0 && call->op == OBS_GET)
         rc = add_range(st, req);
     if (rc == 0 && call->op == OBS_HEAD && call->if_match)

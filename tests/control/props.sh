@@ -55,6 +55,42 @@ set_all() { # FILE
     done < <(all_properties)
 }
 
+# arrives_at_last OP KEY: such a request was answered
+arrives_at_last() {
+    for _ in $(seq 600); do
+        oc log "$1" | cut -f 2 | grep -qxF "$2" && return
+        sleep 0.05
+    done
+    fail "no $1 of $2"
+}
+
+# kept_upload FILE: its writer was killed when parts of it were stored
+kept_upload() {
+    local writer fd
+    mkfifo "$T/pipe"
+    cat "$T/pipe" >"$M/$1" &
+    writer=$!
+    exec {fd}>"$T/pipe"
+    head -c $((3 * part_size)) /dev/zero >&"$fd"
+    arrives_at_last UploadPart "$1"
+    kill -9 "$writer"
+    wait "$writer" 2>/dev/null
+    exec {fd}>&-
+    rm "$T/pipe"
+}
+
+# control_id FILE: of its upload, once it is listed
+control_id() {
+    local id
+    for _ in $(seq 600); do
+        id=$(python3 -c 'import json, sys; print(*[u["id"] for u in json.load(sys.stdin)["uploads"] if u["path"] == sys.argv[1]])' \
+            "$1" <"$M/.obsmount/uploads.json" 2>/dev/null)
+        [ -z "$id" ] || break
+        sleep 0.05
+    done
+    echo "$id"
+}
+
 # A directory's settings are what new files below it get, over a remount too.
 t_directory_defaults() {
     mkdir -p "$M/d/e" "$M/other"
@@ -127,6 +163,46 @@ t_options() {
     check_eq "acl" "$(get f acl)" public-read
     check_eq "metadata" "$(get f meta.owner)" jane
     check_eq "content" "$(cat "$M/link")" x
+}
+
+# Headers go along with the end of an upload too, but those that would tell of its own body.
+t_headers_at_the_end() {
+    grep -q OBSM_COPY_MAX "$OBSMOUNT" || skip "the driver was built without OBSM_TEST_HOOKS"
+    local fd id names=(x-obs-tagging cache-control x-obs-of-mount content-encoding content-language)
+    leave
+    OBSM_COPY_MAX=$part_size OBSM_COPY_PART=$part_size mounted_with \
+        "header=x-obs-of-mount:m,header=x-obs-tagging:mount,header=content-language:de"
+    mkdir "$M/d"
+    set_ d header.x-obs-tagging a=1
+    set_ d header.cache-control no-store
+    set_ d header.content-encoding identity
+    make_file "$T/large" $((2 * part_size))
+    cp "$T/large" "$M/d/f"
+    check_eq "begin" "$(last InitiateMultipartUpload d/f "${names[@]}" | xargs)" "a=1 no-store m identity de"
+    check_eq "complete" "$(last CompleteMultipartUpload d/f "${names[@]}" | xargs)" "a=1 no-store m - -"
+    mv "$M/d/f" "$M/d/g"
+    check_eq "complete of a copy" "$(last CompleteMultipartUpload d/g "${names[@]}" | xargs)" "a=1 no-store m - -"
+
+    oc faults '[{"operation":"CopyPart","key":"d/h","status":403,"code":"AccessDenied","count":-1}]'
+    refused "Permission denied" mv "$M/d/g" "$M/d/h"
+    check_eq "abort of a copy" "$(last AbortMultipartUpload d/h "${names[@]}" | xargs)" "a=1 no-store m - -"
+    oc faults '[]'
+
+    exec {fd}>"$M/d/gone"
+    cat "$T/large" >&"$fd"
+    arrives_at_last UploadPart d/gone
+    rm "$M/d/gone"
+    exec {fd}>&-
+    arrives_at_last AbortMultipartUpload d/gone
+    check_eq "abort" "$(last AbortMultipartUpload d/gone "${names[@]}" | xargs)" "a=1 no-store m - -"
+
+    oc reset
+    kept_upload d/kept
+    remount
+    id=$(control_id /d/kept)
+    echo "abort $id" >"$M/.obsmount/ctl"
+    arrives_at_last AbortMultipartUpload d/kept
+    check_eq "abort of a kept one" "$(last AbortMultipartUpload d/kept "${names[@]}" | xargs)" "a=1 no-store - - -"
 }
 
 tx_bad_options() {
