@@ -143,6 +143,8 @@ struct fs {
     struct orphan *orphans; /* keys to be looked through for uploads that nobody knows (utlist) */
     struct recovery *recovery; /* what has to wait for another try, or NULL */
     bool may_expire;           /* the clocks agree: what is kept may expire */
+    bool told_unread;          /* the log says that HEAD is refused */
+    bool told_unchecked;       /* .. and that listing is, too */
 
     /* the workers */
     pthread_t workers[FS_WORKERS];

@@ -199,7 +199,7 @@ static void note_result(struct fs *fs, const struct staged *st, const struct tra
 {
     bool stores = t->kind == TRANSFER_PUT || t->kind == TRANSFER_COMPLETE ||
                   t->kind == TRANSFER_COPY ||
-                  (t->kind == TRANSFER_CHECK && t->cause.eno && !t->call.err.eno);
+                  (t->kind == TRANSFER_CHECK && t->cause.eno && !t->call.err.eno && !t->listed);
     if (t->kind != TRANSFER_FILL && (stores || (t->call.err.eno && t->kind != TRANSFER_CHECK)))
         result_note_locked(
             fs, &t->call,

@@ -3,7 +3,9 @@
 #include "fs/request.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/errors.h"
 #include "net/base/log.h"
@@ -128,4 +130,23 @@ int request_batch_locked(struct fs *fs, const struct request_batch *batch, struc
     lock_done(&r.lock);
     free(r.slots);
     return rc;
+}
+
+bool request_refused(const struct obs_call *call)
+{
+    return call->err.http == 403 && call->err.cls == ERR_DENIED && !call->object.key_missing;
+}
+
+void request_take_listed(struct obs_call *call, const char *key)
+{
+    const struct obs_entry *e = call->list.n ? &call->list.v[0] : NULL;
+    if (call->err.eno)
+        return;
+    if (!e || e->is_prefix || strcmp(e->key, key) != 0) {
+        err_set(&call->err, -ENOENT, "it is not listed");
+        return;
+    }
+    call->object.size = e->size;
+    call->object.mtime_ms = e->mtime_ms;
+    (void)snprintf(call->object.etag, sizeof(call->object.etag), "%s", e->etag);
 }

@@ -24,4 +24,11 @@ struct request_batch {
 };
 int request_batch_locked(struct fs *fs, const struct request_batch *batch, struct intr *intr);
 
+/* HEAD, LIST: we have not the right to ask for that. */
+bool request_refused(const struct obs_call *call);
+
+/* Makes of the listing of `key` (prefix = key, one entry) what HEAD would have answered as far as it
+ * says so: size, ETag, time; or -ENOENT. A listing that has failed stays as it is. */
+void request_take_listed(struct obs_call *call, const char *key);
+
 #endif

@@ -186,8 +186,10 @@ void transfer_start_locked(struct transfer *t)
     struct obs_call *call = &t->call;
     struct staged *st = t->st;
 
-    call->op = ops[t->kind];
-    call->key = t->key;
+    call->op = t->listed ? OBS_LIST : ops[t->kind];
+    call->key = t->listed ? NULL : t->key;
+    call->prefix = t->listed ? t->key : NULL;
+    call->max_keys = t->listed ? 1 : 0;
     call->props = &t->props;
     call->if_match = t->etag;
     call->source_key = t->source_key;

@@ -45,6 +45,7 @@ struct transfer {
     int sink_error;
     _Atomic(uint64_t) progress; /* bytes of the body that were handed out */
     struct err cause;           /* CHECK: the error of Complete, which may have been executed */
+    bool listed;                /* LOOK, CHECK: by a listing, since HEAD was refused */
     /* owned */
     char *key;
     char read_key[SSE_MD5_TEXT];

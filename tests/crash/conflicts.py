@@ -232,6 +232,75 @@ def only_copy(bench):
     settles(bench, LONG)
 
 
+# ---- the keys may store and list, but not read: HEAD is refused
+
+def refuse(bench, *operations):
+    """Of what is asked from now on."""
+    faults(*({"operation": op, "status": 403, "code": "AccessDenied", "count": -1} for op in operations))
+
+
+def logged(bench, words):
+    with open(bench.log, errors="replace") as f:
+        return f.read().count(words)
+
+
+def no_head(bench):
+    """The listing says as well that ours is seen; the log says once which right is missing."""
+    bench.mount()
+    for path in ("f", "g"):
+        bench.model.begin({path: MINE})
+        fd = os.open(f"{bench.mnt}/{path}", os.O_CREAT | os.O_WRONLY, 0o644)
+        workloads.write_at(fd, MINE)
+        refuse(bench, "HeadObject")
+        check(close(fd) == 0, "close failed")
+        faults()
+        bench.model.done({path: MINE})
+    told = logged(bench, "the right obs:object:GetObject is missing")
+    check(told == 1, f"the log says {told} times that a right is missing")
+    settles(bench, MINE)
+
+
+def no_head_conflict(option, expected):
+    def case(bench):
+        bench.mount(options=option)
+        fd = begun(bench)
+        theirs(bench)
+        refuse(bench, "HeadObject")
+        code = close(fd)
+        faults()
+        check(code == (0 if expected == MINE else errno.ESTALE), f"close gave {code}")
+        settles(bench, expected)
+    return case
+
+
+def no_head_no_list(bench):
+    """Nobody may look: what Complete has answered, and the ETag in it, is all that is known."""
+    before = count("InitiateMultipartUpload")
+    bench.mount(options="on_conflict=keep-mine")
+    fd = begun(bench)
+    refuse(bench, "HeadObject", "ListObjects")
+    code = close(fd)
+    faults()
+    check(code == 0, f"close gave {code}")
+    check(count("InitiateMultipartUpload") == before + 1, "it was sent again")
+    check(logged(bench, "cannot be checked") == 1, "the log does not say once that nobody may look")
+    settles(bench, MINE)
+
+
+def no_head_only_copy(bench):
+    """Before Complete, too, where local data was released: it is not spent."""
+    bench.mount(options=f"staging_max={8 * lab.PART}")
+    fd = begun(bench, LONG)
+    theirs(bench)
+    refuse(bench, "HeadObject")
+    code = close(fd)
+    faults()
+    must_be_stale(bench, code)
+    check(len(open_uploads(bench)) == 1, "the upload with the parts is gone")
+    command(bench, f"abort {uploads(bench)[0]['id']}\n")
+    settles(bench, THEIRS)
+
+
 # ---- the driver died in between
 
 def crashed(option, expected, later_s, told=None):
@@ -266,6 +335,24 @@ def crash_spent(option, expected):
         if expected == THEIRS:
             said(bench, "recovery")
         settles(bench, expected)
+    return case
+
+
+def crash_no_head(point):
+    """The recovery may not ask by HEAD either."""
+    def case(bench):
+        before = count("InitiateMultipartUpload")
+        bench.mount(crash_at=point)
+        fd = begun(bench)
+        close(fd)
+        bench.wait_dead()
+        bench.kill()
+        refuse(bench, "HeadObject")
+        bench.remount()
+        wait_for("the object", lambda: not bench.state_files(".journal"))
+        faults()
+        check(count("InitiateMultipartUpload") == before + 1, "it was sent again")
+        settles(bench, MINE)
     return case
 
 
@@ -338,13 +425,17 @@ def s3_crash(point):
 
 CASES = {f.__name__: f for f in (
     error, error_over, keep_mine, keep_theirs, lost_answer, removed, one_more_request, read_meanwhile,
-    staged, only_copy, content_match)}
+    staged, only_copy, no_head, no_head_no_list, no_head_only_copy, content_match)}
 CASES.update({
     "s3_error": s3_error,
     "s3_lost_answer": s3_lost_answer,
     "s3_crash_complete": s3_crash("answer.complete"),
     "s3_crash_check": s3_crash("answer.check"),
     "s3_crash_copy": s3_crash("meta.answer"),
+    "no_head_error": no_head_conflict("", THEIRS),
+    "no_head_keep_mine": no_head_conflict("on_conflict=keep-mine", MINE),
+    "crash_no_head_before": crash_no_head("send.complete"),
+    "crash_no_head_after": crash_no_head("answer.complete"),
     "crash_error": crashed("", THEIRS, 0, ""),
     "crash_keep_mine": crashed("on_conflict=keep-mine", MINE, 0),
     "crash_error_late": crashed("", THEIRS, 2.1, "recovery"),
