@@ -40,9 +40,9 @@ int inode_set_object_locked(struct fs *fs, struct inode *inode, const struct obs
     const char *key = inode->is_dir ? "/" : "";
 
     attr_from_props(&object->props, key, object->size, object->mtime_ms, &dflt, &inode->attr);
-    if (!inode->is_dir && S_ISDIR(inode->attr.mode)) /* a marker of old s3fs without its slash */
-        inode->attr.mode = (inode->attr.mode & 07777) | S_IFREG;
-    if (!inode->is_dir && object->size > DIR_SPECIAL_MAX) /* look-ups count on it */
+    /* A marker of old s3fs without its slash; what is larger than special files are: look-ups count
+     * on that. */
+    if (!inode->is_dir && (S_ISDIR(inode->attr.mode) || object->size > DIR_SPECIAL_MAX))
         inode->attr.mode = (inode->attr.mode & 07777) | S_IFREG;
 
     const char *xattrs = obs_props_get(&object->props, OBS_PROP_META, XATTR_META);

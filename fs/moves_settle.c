@@ -76,6 +76,7 @@ struct pair {
     struct tree old, copies;
     const char **keys; /* to be deleted */
     size_t n;
+    bool replaced; /* the empty directory is to get its attributes back */
 };
 
 static int list_pair(struct fs *fs, const struct move *mv, struct pair *p)
@@ -98,48 +99,45 @@ static void say_it_stays(struct fs *fs, const char *key, const char *why)
     errors_add(fs->errors, "rename", key, &err);
 }
 
-/* Deletes the copies. */
-static int undo(struct fs *fs, const struct move *mv, struct pair *p)
+/* Chooses what goes: the old objects if the rename has happened, else the copies. */
+static int choose(struct fs *fs, const struct move *mv, struct pair *p)
 {
-    bool replaced = false;
     for (size_t i = 0; i < p->old.n; i++) {
         const struct tree_object *old = &p->old.v[i];
         const struct tree_object *copy = tree_twin(&p->copies, &p->old, old);
+        const struct tree_object *goes = mv->deleting ? old : copy;
         int rc = copy ? is_copy(fs, mv, old, copy) : 0;
         if (rc < 0)
             return rc;
-        if (copy && rc == 0)
-            say_it_stays(fs, copy->key, "it is not what the rename that is undone has copied");
-        else if (copy && mv->replaces && strcmp(copy->key, mv->to) == 0)
-            replaced = true;
-        else if (copy)
-            p->keys[p->n++] = copy->key;
+        if (goes && rc == 0)
+            say_it_stays(fs, goes->key,
+                         mv->deleting ? "it is not what was renamed"
+                                      : "it is not what the rename that is undone has copied");
+        else if (goes && !mv->deleting && mv->replaces && strcmp(goes->key, mv->to) == 0)
+            p->replaced = true;
+        else if (goes)
+            p->keys[p->n++] = goes->key;
     }
-    CRASH_POINT("moves.undo");
-    int rc = p->n ? tree_delete_locked(fs, p->keys, p->n, NULL) : 0;
-    if (rc == 0 && replaced)
-        rc = restore_marker(fs, mv);
-    CRASH_POINT("moves.undone");
-    return rc;
+    return 0;
 }
 
-/* Deletes the old objects. */
-static int finish(struct fs *fs, const struct move *mv, struct pair *p)
+static int finish_or_undo(struct fs *fs, const struct move *mv, struct pair *p)
 {
-    for (size_t i = 0; i < p->old.n; i++) {
-        const struct tree_object *old = &p->old.v[i];
-        const struct tree_object *copy = tree_twin(&p->copies, &p->old, old);
-        int rc = copy ? is_copy(fs, mv, old, copy) : 0;
-        if (rc < 0)
-            return rc;
-        if (rc == 0)
-            say_it_stays(fs, old->key, "it is not what was renamed");
-        else
-            p->keys[p->n++] = old->key;
-    }
-    CRASH_POINT("moves.finish");
-    int rc = p->n ? tree_delete_locked(fs, p->keys, p->n, NULL) : 0;
-    CRASH_POINT("moves.finished");
+    int rc = choose(fs, mv, p);
+    if (rc < 0)
+        return rc;
+    if (mv->deleting)
+        CRASH_POINT("moves.finish");
+    else
+        CRASH_POINT("moves.undo");
+    if (p->n)
+        rc = tree_delete_locked(fs, p->keys, p->n, NULL);
+    if (rc == 0 && p->replaced)
+        rc = restore_marker(fs, mv);
+    if (mv->deleting)
+        CRASH_POINT("moves.finished");
+    else
+        CRASH_POINT("moves.undone");
     return rc;
 }
 
@@ -168,7 +166,7 @@ static int settle(struct fs *fs, struct move *mv)
     struct pair p = {0};
     int rc = list_pair(fs, mv, &p);
     if (rc == 0)
-        rc = mv->deleting ? finish(fs, mv, &p) : undo(fs, mv, &p);
+        rc = finish_or_undo(fs, mv, &p);
     free(p.keys);
     tree_done(&p.old);
     tree_done(&p.copies);
