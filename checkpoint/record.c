@@ -75,7 +75,8 @@ struct layout {
  *             the user comes when the object is stored.
  * CHANGED     stage only: at store a change that gathers outlives the driver, not the machine.
  * MOVE, MOVE_DELETE
- *             both: afterwards nobody could tell which of two trees is the right one.
+ *             both: afterwards nobody could tell which of two trees is the right one. Not those of
+ *             a file, of which both names may stay.
  * PART        never: ListParts is the truth, and a lost one costs one part sent again. */
 static const struct layout layouts[] = {
     [RECORD_OPEN] = {.name = "OPEN",

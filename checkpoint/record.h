@@ -107,7 +107,7 @@ enum record_type {
     RECORD_CHANGED = 26,     /* attributes of a stored object were changed, the bucket lacks them */
     RECORD_SENDING = 27,     /* a copy of that object onto itself is about to be sent */
     RECORD_SETTLED = 28,     /* the bucket has them, or nobody wants them any more */
-    RECORD_MOVE = 29,        /* a directory is being renamed: its objects are being copied */
+    RECORD_MOVE = 29,        /* a rename has begun: the objects are being copied */
     RECORD_MOVE_COPIED = 30, /* one was copied, and the copy has an ETag of its own */
     RECORD_MOVE_DELETE = 31, /* all are copied and checked: the old ones are being deleted */
     RECORD_MOVE_END = 32,    /* the rename is finished, or undone */
@@ -305,9 +305,9 @@ struct record_settled {
 
 struct record_move {
     uint64_t id;
-    const char *from; /* prefix of the old keys, with its slash */
+    const char *from; /* prefix of the old keys, with its slash; or the key of a file */
     const char *to;   /* .. of the new ones */
-    bool replaces;    /* an empty directory stood at `to` as an object */
+    bool replaces;    /* an empty directory, or a file, stood at `to` as an object */
     int64_t server_s;
     struct record_blob attrs; /* its properties: undoing gives them back */
 };

@@ -334,10 +334,11 @@ int changes_moved(struct fs *fs, const char *from, const char *to, changes_etag_
 {
     struct changes *c = fs->changes;
     size_t skip = strlen(from);
+    bool file = from[skip - 1] != '/';
     struct change *ch, *tmp;
     HASH_ITER (hh, c->table, ch, tmp) {
         char key[OBS_KEY_MAX + 1];
-        if (strncmp(ch->key, from, skip) != 0 ||
+        if (strncmp(ch->key, from, skip) != 0 || (file && ch->key[skip]) ||
             snprintf(key, sizeof(key), "%s%s", to, ch->key + skip) > OBS_KEY_MAX)
             continue;
         struct record rec = changed_record(ch);

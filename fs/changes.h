@@ -55,8 +55,8 @@ void changes_settle_locked(struct fs *fs, struct inode *inode);
 /* The inode has another name or ETag now (a directory above it was renamed): so has its change. */
 void changes_rekey_locked(struct fs *fs, struct inode *inode);
 
-/* A directory was renamed by an earlier mount: what is left for keys below `from` belongs to `to`,
- * with the ETag that `etag_of` tells of the old key and ETag. -errno. */
+/* A file, or a directory (its key has a slash), was renamed by an earlier mount: what is left for
+ * the key, or for keys below it, belongs to `to`, with the ETag that `etag_of` tells of the old key and ETag. -errno. */
 typedef const char *changes_etag_fn(const void *arg, const char *key, const char *etag);
 int changes_moved(struct fs *fs, const char *from, const char *to, changes_etag_fn *etag_of,
                   const void *arg);

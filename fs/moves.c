@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger of directory renames; see moves.h. Finishing and undoing is in moves_settle.c.
+// The ledger of renames; see moves.h. Finishing and undoing is in moves_settle.c.
 #include "fs/moves_impl.h"
 
 #include <errno.h>
@@ -19,6 +19,33 @@
 #include "net/base/buf.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
+
+static bool is_dir_key(const char *key)
+{
+    size_t n = strlen(key);
+    return n == 0 || key[n - 1] == '/';
+}
+
+/* One of them is the other, or below it. */
+static bool overlap(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b);
+    if (na == nb)
+        return strcmp(a, b) == 0;
+    return na < nb ? is_dir_key(a) && strncmp(a, b, na) == 0
+                   : is_dir_key(b) && strncmp(a, b, nb) == 0;
+}
+
+struct move *moves_overlapping(struct moves *ms, const char *from, const char *to)
+{
+    struct move *mv;
+    DL_FOREACH (ms->list, mv) {
+        if (overlap(mv->from, from) || overlap(mv->from, to) || overlap(mv->to, from) ||
+            overlap(mv->to, to))
+            return mv;
+    }
+    return NULL;
+}
 
 static void free_move(struct move *mv)
 {
@@ -44,6 +71,7 @@ static struct move *new_move(const struct record_move *r)
     mv->id = r->id;
     mv->from = strdup(r->from);
     mv->to = strdup(r->to);
+    mv->file = !is_dir_key(r->from);
     mv->replaces = r->replaces;
     mv->server_s = r->server_s;
     mv->attrs = malloc(r->attrs.n + 1);
@@ -125,7 +153,7 @@ static int replay(void *arg, const struct record *r)
     }
 }
 
-/* The journals of files below the old name say the new one. */
+/* The journals of the file, or of files below the old name, say the new one. */
 static int rekey_journals(struct fs *fs, const struct move *mv)
 {
     struct store_entry *v = NULL;
@@ -137,7 +165,7 @@ static int rekey_journals(struct fs *fs, const struct move *mv)
         char key[OBS_KEY_MAX + 1];
         if (v[i].has_journal &&
             journal_read(&io_real, store_path(fs->store), v[i].id, &s, NULL, NULL) == 0 && s.key &&
-            strncmp(s.key, mv->from, skip) == 0 &&
+            strncmp(s.key, mv->from, skip) == 0 && (!mv->file || !s.key[skip]) &&
             snprintf(key, sizeof(key), "%s%s", mv->to, s.key + skip) <= OBS_KEY_MAX &&
             journal_open(&io_real, store_path(fs->store), v[i].id, &j, NULL, NULL) == 0) {
             const struct record rec = {.type = RECORD_KEY, .key = {.key = key, .held = s.held}};
@@ -201,10 +229,10 @@ const char *moves_copy_etag(const void *arg, const char *old_key, const char *et
 }
 
 /* Appends and, if the record wants that, syncs without the lock. */
-static int write_locked(struct fs *fs, const struct record *rec)
+static int write_locked(struct fs *fs, const struct move *mv, const struct record *rec)
 {
     int rc = ledger_append(fs->moves->ledger, rec, 1);
-    if (rc == 0 && record_wants_sync(rec, DURABILITY_STORE)) {
+    if (rc == 0 && !mv->file && record_wants_sync(rec, DURABILITY_STORE)) {
         fs_unlock(fs);
         rc = ledger_sync(fs->moves->ledger);
         fs_lock(fs);
@@ -223,31 +251,28 @@ static struct record move_record(const struct move *mv)
                                     .attrs = {mv->attrs, mv->n_attrs}}};
 }
 
-int moves_begin_locked(struct fs *fs, const char *from, const char *to, struct inode *target,
-                       struct move **ret)
+static struct record copied_record(const struct move *mv, const char *key, const char *etag,
+                                   const char *copy_etag)
 {
-    struct obs_props props = {0};
-    struct buf attrs = BUF_INIT(RECORD_ATTRS_MAX);
-    struct record_move r = {.from = from, .to = to, .server_s = fs->server_s};
-    int rc = 0;
-    r.replaces = target && target->state == INODE_STORED && !target->implicit;
-    if (r.replaces)
-        rc = inode_props_locked(fs, target, to, true, &props);
-    if (rc == 0)
-        rc = note_encode_props(&props, &attrs);
-    r.attrs = (struct record_blob){(const uint8_t *)attrs.p, (uint32_t)attrs.n};
-    r.id = fs->moves ? fs->moves->next_id++ : 0;
-    struct move *mv = rc == 0 ? new_move(&r) : NULL;
-    buf_done(&attrs);
-    obs_props_clear(&props);
+    return (struct record){
+        .type = RECORD_MOVE_COPIED,
+        .move_copied = {.id = mv->id, .key = key, .etag = etag, .copy_etag = copy_etag}};
+}
+
+static int begin(struct fs *fs, struct record_move *r, struct move **ret)
+{
+    if (fs->moves && moves_overlapping(fs->moves, r->from, r->to))
+        return -EBUSY;
+    r->server_s = fs->server_s;
+    r->id = fs->moves ? fs->moves->next_id++ : 0;
+    struct move *mv = new_move(r);
     if (!mv)
-        return rc < 0 ? rc : -ENOMEM;
+        return -ENOMEM;
     mv->active = true;
     if (fs->moves) {
         const struct record rec = move_record(mv);
         DL_APPEND(fs->moves->list, mv);
-        rc = write_locked(fs, &rec);
-        CRASH_POINT("rename_dir.begun");
+        int rc = write_locked(fs, mv, &rec);
         if (rc < 0) {
             moves_end_locked(fs, mv);
             return rc;
@@ -257,13 +282,39 @@ int moves_begin_locked(struct fs *fs, const char *from, const char *to, struct i
     return 0;
 }
 
+int moves_begin_locked(struct fs *fs, const char *from, const char *to, struct inode *target,
+                       struct move **ret)
+{
+    struct obs_props props = {0};
+    struct buf attrs = BUF_INIT(RECORD_ATTRS_MAX);
+    struct record_move r = {.from = from, .to = to};
+    int rc = 0;
+    r.replaces = target && target->state == INODE_STORED && !target->implicit;
+    if (r.replaces)
+        rc = inode_props_locked(fs, target, to, true, &props);
+    if (rc == 0)
+        rc = note_encode_props(&props, &attrs);
+    r.attrs = (struct record_blob){(const uint8_t *)attrs.p, (uint32_t)attrs.n};
+    if (rc == 0)
+        rc = begin(fs, &r, ret);
+    CRASH_POINT("rename_dir.begun");
+    buf_done(&attrs);
+    obs_props_clear(&props);
+    return rc;
+}
+
+int moves_begin_file_locked(struct fs *fs, const char *from, const char *to, bool replaces,
+                            struct move **ret)
+{
+    struct record_move r = {.from = from, .to = to, .replaces = replaces};
+    return begin(fs, &r, ret);
+}
+
 int moves_copied(struct fs *fs, struct move *mv, const struct tree_object *o)
 {
     if (strcmp(o->etag, o->copy_etag) == 0)
         return 0; /* known as ours without a record */
-    const struct record rec = {
-        .type = RECORD_MOVE_COPIED,
-        .move_copied = {.id = mv->id, .key = o->key, .etag = o->etag, .copy_etag = o->copy_etag}};
+    const struct record rec = copied_record(mv, o->key, o->etag, o->copy_etag);
     int rc = add_copied(mv, o->key, o->etag, o->copy_etag);
     return rc < 0 || !fs->moves ? rc : ledger_append(fs->moves->ledger, &rec, 1);
 }
@@ -271,7 +322,7 @@ int moves_copied(struct fs *fs, struct move *mv, const struct tree_object *o)
 int moves_delete_locked(struct fs *fs, struct move *mv)
 {
     const struct record rec = {.type = RECORD_MOVE_DELETE, .move_mark = {.id = mv->id}};
-    int rc = fs->moves ? write_locked(fs, &rec) : 0;
+    int rc = fs->moves ? write_locked(fs, mv, &rec) : 0;
     mv->deleting = rc == 0;
     return rc;
 }
@@ -279,8 +330,37 @@ int moves_delete_locked(struct fs *fs, struct move *mv)
 int moves_back_locked(struct fs *fs, struct move *mv)
 {
     const struct record rec = move_record(mv);
-    int rc = fs->moves ? write_locked(fs, &rec) : 0;
+    int rc = fs->moves ? write_locked(fs, mv, &rec) : 0;
     mv->deleting = rc < 0;
+    return rc;
+}
+
+/* A ledger that has grown is replaced by one with what still matters. Not while copies are noted,
+ * which is done without the lock. */
+static int rewrite(struct moves *ms)
+{
+    struct move *mv;
+    size_t n = 0;
+    if (ledger_bytes(ms->ledger) < (ms->list ? MOVES_REWRITE_BYTES : MOVES_RESTART_BYTES))
+        return 0;
+    DL_FOREACH (ms->list, mv) {
+        if (!mv->file && mv->active && !mv->deleting)
+            return 0;
+        n += 2 + HASH_COUNT(mv->copied);
+    }
+    struct record *recs = calloc(n + 1, sizeof(*recs));
+    if (!recs)
+        return -ENOMEM;
+    n = 0;
+    DL_FOREACH (ms->list, mv) {
+        recs[n++] = move_record(mv);
+        for (const struct moved *m = mv->copied; m; m = m->hh.next)
+            recs[n++] = copied_record(mv, m->key, m->etag, m->copy_etag);
+        if (mv->deleting)
+            recs[n++] = (struct record){.type = RECORD_MOVE_DELETE, .move_mark = {.id = mv->id}};
+    }
+    int rc = ledger_replace(ms->ledger, recs, n);
+    free(recs);
     return rc;
 }
 
@@ -291,10 +371,11 @@ void moves_end_locked(struct fs *fs, struct move *mv)
         const struct record rec = {.type = RECORD_MOVE_END, .move_mark = {.id = mv->id}};
         int rc = ledger_append(ms->ledger, &rec, 1);
         DL_DELETE(ms->list, mv);
-        if (rc == 0 && !ms->list && ledger_bytes(ms->ledger) > MOVES_RESTART_BYTES)
-            rc = ledger_replace(ms->ledger, NULL, 0);
+        if (rc == 0)
+            rc = rewrite(ms);
         if (rc < 0) /* the next mount finds nothing to do */
             log_warning(fs->log, "checkpoint", "'moves': %s", err_text(rc));
+        waitlist_finish_locked(fs, &ms->ended, 0);
     }
     free_move(mv);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finishing and undoing directory renames; see moves.h.
+// Finishing and undoing renames; see moves.h.
 #include "fs/moves_impl.h"
 
 #include <errno.h>
@@ -13,29 +13,29 @@
 #include "fs/errors.h"
 #include "fs/note.h"
 #include "fs/notify.h"
+#include "fs/options.h"
 #include "fs/request.h"
 #include "fs/timer.h"
 #include "net/base/clock.h"
 #include "net/base/log.h"
 
-/* Both objects as HEAD tells them: the same size and metadata, and some of it ours. */
-static int same_metadata(struct fs *fs, const char *a, const char *b, bool *ret)
+/* Both objects as HEAD tells them: the same size and metadata; `ours`: some of it we have set. */
+static int compare(struct fs *fs, const char *a, const char *b, bool *same, bool *ours)
 {
     struct obs_call x = {.op = OBS_HEAD, .key = a}, y = {.op = OBS_HEAD, .key = b};
     int rc = request_run_locked(fs, &x, NULL, "rename");
     if (rc == 0)
         rc = request_run_locked(fs, &y, NULL, "rename");
-    size_t n = 0;
-    bool same = rc == 0 && x.object.size == y.object.size;
-    for (size_t i = 0; same && i < x.object.props.n; i++) {
+    *same = rc == 0 && x.object.size == y.object.size;
+    *ours = false;
+    for (size_t i = 0; *same && i < x.object.props.n; i++) {
         const struct obs_prop *p = &x.object.props.v[i];
         if (p->kind != OBS_PROP_META)
             continue;
         const char *other = obs_props_get(&y.object.props, p->kind, p->name);
-        same = other && strcmp(other, p->value) == 0;
-        n += strcmp(p->name, "mtime") == 0 || strcmp(p->name, "ctime") == 0;
+        *same = other && strcmp(other, p->value) == 0;
+        *ours = *ours || strcmp(p->name, "mtime") == 0 || strcmp(p->name, "ctime") == 0;
     }
-    *ret = same && n > 0;
     if (rc == -EACCES || rc == -EINVAL) /* encrypted with a key that is not here */
         rc = 0;
     obs_call_clear(&x);
@@ -47,16 +47,17 @@ static int same_metadata(struct fs *fs, const char *a, const char *b, bool *ret)
 static int is_copy(struct fs *fs, const struct move *mv, const struct tree_object *old,
                    const struct tree_object *copy)
 {
-    bool same = false;
+    bool same, ours;
     if (old->size != copy->size || (mv->server_s && copy->mtime_ms / 1000 < mv->server_s - 1))
         return 0;
     const char *etag = moves_copy_etag(mv, old->key, old->etag);
-    if (strcmp(copy->etag, etag) == 0)
+    bool equal = strcmp(copy->etag, etag) == 0, known = etag != old->etag;
+    if (equal && (known || mv->deleting || !mv->file))
         return 1;
-    if (etag != old->etag) /* it is known which one the copy had */
+    if (known)
         return 0;
-    int rc = same_metadata(fs, old->key, copy->key, &same);
-    return rc < 0 ? rc : same;
+    int rc = compare(fs, old->key, copy->key, &same, &ours);
+    return rc < 0 ? rc : same && (equal || ours);
 }
 
 /* The empty directory that was replaced gets its attributes back. */
@@ -76,6 +77,7 @@ struct pair {
     struct tree old, copies;
     const char **keys; /* to be deleted */
     size_t n;
+    bool finish;   /* the old objects go, not the copies */
     bool replaced; /* the empty directory is to get its attributes back */
 };
 
@@ -83,9 +85,11 @@ static int list_pair(struct fs *fs, const struct move *mv, struct pair *p)
 {
     (void)snprintf(p->old.prefix, sizeof(p->old.prefix), "%s", mv->from);
     (void)snprintf(p->copies.prefix, sizeof(p->copies.prefix), "%s", mv->to);
-    int rc = tree_list_locked(fs, &p->old, 0, NULL);
+    p->finish = mv->deleting || (mv->file && mv->replaces);
+    int rc = mv->file ? tree_take_locked(fs, &p->old) : tree_list_locked(fs, &p->old, 0, NULL);
     if (rc == 0)
-        rc = tree_list_locked(fs, &p->copies, 0, NULL);
+        rc =
+            mv->file ? tree_take_locked(fs, &p->copies) : tree_list_locked(fs, &p->copies, 0, NULL);
     if (rc == 0 && !(p->keys = calloc(p->old.n + 1, sizeof(*p->keys))))
         rc = -ENOMEM;
     return rc;
@@ -99,23 +103,25 @@ static void say_it_stays(struct fs *fs, const char *key, const char *why)
     errors_add(fs->errors, "rename", key, &err);
 }
 
-/* Chooses what goes: the old objects if the rename has happened, else the copies. */
+/* Chooses what goes. */
 static int choose(struct fs *fs, const struct move *mv, struct pair *p)
 {
     for (size_t i = 0; i < p->old.n; i++) {
         const struct tree_object *old = &p->old.v[i];
         const struct tree_object *copy = tree_twin(&p->copies, &p->old, old);
-        const struct tree_object *goes = mv->deleting ? old : copy;
+        const struct tree_object *goes = p->finish ? old : copy;
         int rc = copy ? is_copy(fs, mv, old, copy) : 0;
         if (rc < 0)
             return rc;
-        if (goes && rc == 0)
+        if (!goes || (rc == 0 && p->finish && !mv->deleting))
+            continue; /* the copy was not made: nothing has happened */
+        if (rc == 0)
             say_it_stays(fs, goes->key,
-                         mv->deleting ? "it is not what was renamed"
-                                      : "it is not what the rename that is undone has copied");
-        else if (goes && !mv->deleting && mv->replaces && strcmp(goes->key, mv->to) == 0)
+                         p->finish ? "it is not what was renamed"
+                                   : "it is not what the rename that is undone has copied");
+        else if (!mv->file && !p->finish && mv->replaces && strcmp(goes->key, mv->to) == 0)
             p->replaced = true;
-        else if (goes)
+        else
             p->keys[p->n++] = goes->key;
     }
     return 0;
@@ -126,7 +132,7 @@ static int finish_or_undo(struct fs *fs, const struct move *mv, struct pair *p)
     int rc = choose(fs, mv, p);
     if (rc < 0)
         return rc;
-    if (mv->deleting)
+    if (p->finish)
         CRASH_POINT("moves.finish");
     else
         CRASH_POINT("moves.undo");
@@ -134,14 +140,14 @@ static int finish_or_undo(struct fs *fs, const struct move *mv, struct pair *p)
         rc = tree_delete_locked(fs, p->keys, p->n, NULL);
     if (rc == 0 && p->replaced)
         rc = restore_marker(fs, mv);
-    if (mv->deleting)
+    if (p->finish)
         CRASH_POINT("moves.finished");
     else
         CRASH_POINT("moves.undone");
     return rc;
 }
 
-/* What is known of the names below the key is asked for again. */
+/* What is known of the key's name, and of those below it, is asked for again. */
 static void forget_names(struct fs *fs, const char *key)
 {
     char path[OBS_KEY_MAX + 1];
@@ -151,7 +157,7 @@ static void forget_names(struct fs *fs, const char *key)
     while (at && rest && *rest && (name = strsep(&rest, "/")) && *name) {
         dir = at;
         at = inode_child_locked(dir, name);
-        if (rest && !*rest) {
+        if (!rest || !*rest) {
             dir->list_start_ms = 0;
             notify_entry_locked(fs, dir, name);
         }
@@ -171,9 +177,9 @@ static int settle(struct fs *fs, struct move *mv)
     tree_done(&p.old);
     tree_done(&p.copies);
     log_notice(fs->log, "rename", "'%s' to '%s': %s: %s", mv->from, mv->to,
-               mv->deleting ? "finished" : "undone", rc < 0 ? err_text(rc) : "done");
+               p.finish ? "finished" : "undone", rc < 0 ? err_text(rc) : "done");
     if (rc == -EACCES || rc == -EPERM) {
-        say_it_stays(fs, mv->deleting ? mv->from : mv->to, "the service refuses to delete");
+        say_it_stays(fs, p.finish ? mv->from : mv->to, "the service refuses to delete");
         rc = 0;
     }
     forget_names(fs, mv->from);
@@ -206,6 +212,7 @@ static void run(struct fs *fs, struct job *job)
         mv->active = true;
         if (settle(fs, mv) < 0) {
             mv->active = false;
+            waitlist_finish_locked(fs, &ms->ended, 0);
             left = true;
         }
     }
@@ -244,16 +251,42 @@ int64_t moves_run_locked(struct fs *fs, int64_t now_ms)
     return INT64_MAX;
 }
 
-void moves_settle_locked(struct fs *fs, struct move *mv)
+void moves_leave_locked(struct fs *fs, struct move *mv)
 {
     struct moves *ms = fs->moves;
-    if (settle(fs, mv) == 0)
-        return;
-    mv->active = false;
     if (!ms) {
         moves_end_locked(fs, mv);
-    } else if (!ms->queued && !ms->retry_ms) {
+        return;
+    }
+    mv->active = false;
+    waitlist_finish_locked(fs, &ms->ended, 0);
+    if (!ms->queued && !ms->retry_ms) {
         ms->retry_ms = clock_ms() + MOVES_RETRY_MS;
         timer_wake_locked(fs, ms->retry_ms);
     }
+}
+
+void moves_settle_locked(struct fs *fs, struct move *mv)
+{
+    if (settle(fs, mv) < 0)
+        moves_leave_locked(fs, mv);
+}
+
+int moves_clear_locked(struct fs *fs, const char *from, const char *to, struct intr *intr)
+{
+    struct move *mv;
+    while (fs->moves && (mv = moves_overlapping(fs->moves, from, to))) {
+        if (mv->active) {
+            int rc = fs_wait_locked(fs, &fs->moves->ended, intr, fs->opt->rename_wait);
+            if (rc < 0)
+                return rc;
+            continue;
+        }
+        mv->active = true;
+        if (settle(fs, mv) < 0) {
+            moves_leave_locked(fs, mv);
+            return -EBUSY;
+        }
+    }
+    return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Renaming files; see rename.h. Directories are in rename_dir.c.
+// Renaming files; see rename.h. Stored objects are in rename_object.c, directories in rename_dir.c.
 #include "fs/rename.h"
 
 #include <errno.h>
@@ -7,21 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fs/copy.h"
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
-#include "fs/encrypt.h"
-#include "fs/fetch.h"
 #include "fs/file.h"
 #include "fs/meta.h"
 #include "fs/names.h"
-#include "fs/mime.h"
 #include "fs/namespace.h"
 #include "fs/note.h"
 #include "fs/options.h"
-#include "fs/properties.h"
 #include "fs/publish.h"
-#include "fs/request.h"
 #include "fs/space.h"
 #include "fs/staged.h"
 #include "net/base/clock.h"
@@ -40,88 +34,6 @@ static void rename_end(struct fs *fs, struct inode *inode)
     publish_resume_locked(fs);
     meta_resume_locked(fs);
     inode_unpin_locked(fs, inode);
-}
-
-/* A content type that follows from the old name becomes that of the new one. S3 could do that only
- * by one more copy. */
-static void follow_suffix(struct fs *fs, struct inode *inode, const char *from_key,
-                          const char *to_key)
-{
-    const char *type = obs_props_get(&inode->other, OBS_PROP_RAW, "Content-Type");
-    const char *now = mime_type(fs->mime, to_key);
-    if (!S_ISREG(inode->attr.mode) || strcmp(now, mime_type(fs->mime, from_key)) == 0 ||
-        (type && strcmp(type, mime_type(fs->mime, from_key)) != 0))
-        return;
-    (void)property_drop(&inode->other, OBS_PROP_RAW, "Content-Type");
-    if (obs_dialect_of(fs->obs) != OBS_DIALECT_OBS)
-        return;
-    struct obs_props props = {0};
-    struct obs_call call = {
-        .op = OBS_SET_META, .key = to_key, .props = &props, .give_up_ms = FS_META_GIVE_UP_MS};
-    if (obs_props_set(&props, OBS_PROP_RAW, "Content-Type", now) == 0)
-        (void)request_run_locked(fs, &call, NULL, "rename"); /* the log says if it keeps its type */
-    obs_call_clear(&call);
-    obs_props_clear(&props);
-}
-
-/* A stored object: copy, check, delete. */
-static int rename_object(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
-                         struct intr *intr)
-{
-    char from_key[OBS_KEY_MAX + 1], to_key[OBS_KEY_MAX + 1], etag[OBS_ETAG_MAX], old[OBS_ETAG_MAX];
-    int rc = inode_key_locked(fs, inode, from_key);
-    if (rc == 0)
-        rc = inode_child_key_locked(fs, to, new_name, false, to_key);
-    if (rc < 0)
-        return rc;
-
-    rc = encrypt_check_key_locked(fs, inode, "rename");
-    if (rc < 0)
-        return rc;
-    char read_key[SSE_MD5_TEXT];
-    struct obs_props all = {0}, sse = {0}; /* the copy is to be as the object is */
-    rc = inode_props_locked(fs, inode, from_key, true, &all);
-    if (rc == 0)
-        rc = properties_for_copy(&all, &sse);
-    obs_props_clear(&all);
-    if (rc < 0) {
-        obs_props_clear(&sse);
-        return rc;
-    }
-    memcpy(read_key, inode->read_key, sizeof(read_key));
-    (void)snprintf(old, sizeof(old), "%s", inode->etag);
-    const struct copy_object copy = {.from = from_key,
-                                     .etag = old,
-                                     .size = inode->stored_size,
-                                     .to = to_key,
-                                     .encrypted = inode->encrypted,
-                                     .sse = &sse,
-                                     .read_key = encrypt_read_key_locked(inode) ? read_key : NULL};
-    CRASH_POINT("rename.copy");
-    rc = copy_object_locked(fs, &copy, intr, etag);
-    obs_props_clear(&sse);
-    CRASH_POINT("rename.copied");
-    if (rc < 0) {
-        to->list_start_ms = 0;                  /* a copy may be there */
-        return rc == -EOPNOTSUPP ? -EXDEV : rc; /* mv then copies it by itself */
-    }
-    follow_suffix(fs, inode, from_key, to_key);
-    struct obs_call del = {.op = OBS_DELETE, .key = from_key};
-    rc = request_run_locked(fs, &del, NULL, "rename");
-    CRASH_POINT("rename.deleted");
-    obs_call_clear(&del);
-    if (rc < 0) {
-        to->list_start_ms = 0;
-        return rc;
-    }
-    if (inode->fetch)
-        (void)fetch_file_rekey(inode->fetch, to_key, etag, inode->read_key);
-    struct fetch_file *fetch = inode->fetch;
-    inode->fetch = NULL; /* the same content under a new name: its cache stays */
-    rc = inode_set_version_locked(inode, etag, inode->stored_size, 0);
-    inode->fetch = fetch;
-    inode->seen_ms = clock_ms();
-    return rc;
 }
 
 /* Publishes a file under the name that it has now, and waits no longer than rename_wait. */
@@ -213,11 +125,12 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
     /* What was changed of a file that is replaced must not reach the object that takes its place. */
     struct inode *there = inode_child_locked(to, new_name);
     bool replaces = there && there->state != INODE_GONE;
+    bool stored = replaces && (there->state == INODE_STORED || there->covers);
     if (replaces)
         rename_begin(there);
     rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0)
-        rc = rename_object(fs, inode, to, new_name, intr);
+        rc = rename_object_locked(fs, inode, to, new_name, stored, intr);
     if (replaces)
         there->moving--;
     if (rc == 0)

@@ -196,7 +196,7 @@ static int move_objects(struct fs *fs, struct tree *t, const char *to, struct in
     }
     rc = delete_old(fs, t, &deleted);
     CRASH_POINT("rename_dir.deleted");
-    if (rc < 0 && deleted == 0 && moves_back_locked(fs, noting.mv) == 0) {
+    if (rc == -EACCES && deleted == 0 && moves_back_locked(fs, noting.mv) == 0) {
         moves_settle_locked(fs, noting.mv);
         return rc;
     }
@@ -215,11 +215,13 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
     char name[NAME_MAX + 1], to_key[OBS_KEY_MAX + 1], last[OBS_KEY_MAX + 1];
     (void)snprintf(name, sizeof(name), "%s", inode->name);
     struct tree t = {0};
-    int rc = settle_below(fs, inode, intr);
+    int rc = rename_keys_locked(fs, inode, to, new_name, t.prefix, to_key);
     if (rc == 0)
-        rc = inode_key_locked(fs, inode, t.prefix);
+        rc = moves_clear_locked(fs, t.prefix, to_key, intr);
     if (rc == 0)
-        rc = inode_child_key_locked(fs, to, new_name, true, to_key);
+        rc = settle_below(fs, inode, intr);
+    if (rc == 0) /* a directory above may have moved meanwhile */
+        rc = rename_keys_locked(fs, inode, to, new_name, t.prefix, to_key);
     if (rc == 0)
         rc = tree_list_locked(fs, &t, (size_t)fs->opt->dir_rename_max, intr);
     for (size_t i = 0; rc == 0 && i < t.n; i++)

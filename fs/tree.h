@@ -25,7 +25,7 @@ struct tree_object {
 };
 
 struct tree {
-    char prefix[OBS_KEY_MAX + 1]; /* of the keys, with its slash */
+    char prefix[OBS_KEY_MAX + 1]; /* of the keys, with its slash; or the key of one object */
     struct tree_object *v;        /* by key */
     size_t n, cap;
 };
@@ -33,6 +33,8 @@ struct tree {
 /* Fills the tree (only its prefix is set) from the bucket. -EXDEV: more than `max` objects (0: any
  * number). */
 int tree_list_locked(struct fs *fs, struct tree *t, size_t max, struct intr *intr);
+/* The same for the one object whose key is the tree's prefix; none if it is not there. */
+int tree_take_locked(struct fs *fs, struct tree *t);
 void tree_done(struct tree *t);
 
 /* The object whose key is that of `o` with another prefix, or NULL. */

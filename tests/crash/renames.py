@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""renames - the driver dies at each point of a directory rename; the next mount has one tree.
+"""renames - the driver dies at each point of a rename; the next mount has one tree, or one name.
 
   renames.py obs|s3 [CASE]...    only these; "some": those of QUICK
 
@@ -253,8 +253,152 @@ def copy_is_not_done(bench):
     check_tree(bench, before, "d", False)
 
 
+FILE = (3, 5000)
+
+
+def look(path):
+    st = os.stat(path)
+    with open(path, "rb") as f:
+        return st.st_mode, st.st_mtime_ns, f.read(), os.getxattr(path, "user.k")
+
+
+def make(path, data, mode):
+    with open(path, "wb") as f:
+        f.write(data)
+    os.chmod(path, mode)
+    os.setxattr(path, "user.k", oct(mode).encode())
+    os.utime(path, (MTIME, MTIME))
+
+
+def set_up_file(bench, replaced=None):
+    """What stands at d/f, and at d/g."""
+    bench.mount()
+    os.mkdir(bench.mnt + "/d")
+    make(bench.mnt + "/d/f", lab.content(FILE), 0o640)
+    make(bench.mnt + "/d/f2", lab.content((7, 77)), 0o640)  # begins like it
+    if replaced is not None:
+        make(bench.mnt + "/d/g", replaced, 0o604)
+    bench.umount()
+    bench.mount()
+    before = look(bench.mnt + "/d/f"), look(bench.mnt + "/d/g") if replaced is not None else None
+    bench.umount()
+    return before
+
+
+def rename_file(bench):
+    code = ("import os,sys\ntry: os.rename(sys.argv[1]+'/d/f', sys.argv[1]+'/d/g')\n"
+            "except PermissionError: sys.exit(13)\n")
+    return subprocess.run([sys.executable, "-c", code, bench.mnt], timeout=lab.LIMIT_S, check=False,
+                          stderr=subprocess.DEVNULL).returncode
+
+
+def check_file(bench, f, g):
+    """Until the bucket has these names only; then what they are, now and after a remount."""
+    want = [name for name, what in (("d/f", f), ("d/f2", 1), ("d/g", g)) if what]
+    until = time.monotonic() + lab.LIMIT_S
+    while (left := [k for k in keys(bench) if k != "d/"]) != want:
+        lab.check(time.monotonic() < until, f"the bucket has {left}, should have {want}")
+        time.sleep(0.05)
+    for _ in range(2):
+        for name, what in (("f", f), ("g", g)):
+            path = f"{bench.mnt}/d/{name}"
+            found = look(path) if os.path.exists(path) else None
+            lab.check(found == what, f"'{name}' is {found}, was {what}"[:600])
+        bench.umount()
+        left = [os.path.join(d, n) for d, _, names in os.walk(bench.state) for n in names
+                if n.startswith(("moves", "changes"))]
+        lab.check(not left, f"a ledger is left: {left}")
+        bench.mount()
+    bench.umount()
+    bench.sanitizers()
+
+
+def file_crash(point, done, replaced=None, second=None):
+    def case(bench):
+        f, g = set_up_file(bench, replaced)
+        bench.mount(crash_at=point)
+        rename_file(bench)
+        bench.wait_dead()
+        bench.kill()
+        if second:
+            bench.mount(crash_at=second)
+            bench.wait_dead()
+            bench.kill()
+        bench.mount()
+        check_file(bench, None if done else f, f if done else g)
+    return case
+
+
+def file_open(bench):
+    """What was being written of the file when the driver died is kept under its new name."""
+    f, _ = set_up_file(bench)
+    bench.mount(crash_at="rename.deleted")
+    fd = os.open(bench.mnt + "/d/f", os.O_WRONLY)
+    os.pwrite(fd, b"w" * (2 * PART + 5), 0)
+    rename_file(bench)
+    bench.wait_dead()
+    bench.kill()
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+    bench.mount()
+    until = time.monotonic() + lab.LIMIT_S
+    text = ""
+    while "interrupted" not in text and time.monotonic() < until:
+        with open(bench.mnt + "/.obsmount/uploads") as u:
+            text = u.read()
+        time.sleep(0.05)
+    lab.check("d/g" in text and "d/f" not in text, f"uploads: {text}")
+    check_file(bench, None, f)
+
+
+def file_refused(bench):
+    """The service does not let the old object go: the rename fails, and the copy goes."""
+    f, _ = set_up_file(bench)
+    bench.mount()
+    lab.admin("POST", "/-/faults", [{"operation": "DeleteObject", "key": bench.prefix + "d/f",
+                                     "status": 403, "code": "AccessDenied", "count": -1}])
+    lab.check(rename_file(bench) == 13, "the rename does not give EACCES")
+    lab.admin("POST", "/-/faults", [])
+    check_file(bench, f, None)
+
+
+def file_again(bench):
+    """What a crash has left is settled before the same rename is done once more."""
+    f, _ = set_up_file(bench)
+    bench.mount(crash_at="rename.copied")
+    rename_file(bench)
+    bench.wait_dead()
+    bench.kill()
+    bench.mount()
+    lab.check(rename_file(bench) == 0, "the second rename failed")
+    check_file(bench, None, f)
+
+
+OTHER = lab.content((4, 3000))
+FILE_CASES = {
+    "file.copy": file_crash("rename.copy", False),
+    "file.copied": file_crash("rename.copied", False),
+    "file.checked": file_crash("rename.checked", True),
+    "file.deleted": file_crash("rename.deleted", True),
+    "file.ended": file_crash("rename.ended", True),
+    "file.over.copy": file_crash("rename.copy", False, replaced=OTHER),
+    "file.over.same": file_crash("rename.copy", False, replaced=lab.content(FILE)),
+    "file.over.copied": file_crash("rename.copied", True, replaced=OTHER),
+    "file.over.checked": file_crash("rename.checked", True, replaced=OTHER),
+    "file.twice.undo": file_crash("rename.copied", False, second="moves.undo"),
+    "file.twice.undone": file_crash("rename.copied", False, second="moves.undone"),
+    "file.twice.finish": file_crash("rename.copied", True, replaced=OTHER, second="moves.finish"),
+    "file.twice.finished": file_crash("rename.checked", True, second="moves.finished"),
+    "file.open": file_open,
+    "file.refused": file_refused,
+    "file.again": file_again,
+}
+
+
 def all_cases():
-    cases = {}
+    cases = dict(FILE_CASES)
     for point in UNDONE + DONE:
         cases[point] = crash_at(point)
     for point in ("rename_dir.copied", "rename_dir.checked"):
@@ -271,7 +415,8 @@ def all_cases():
 
 
 QUICK = ("rename_dir.copy:4", "rename_dir.checked", "replaced.rename_dir.copied", "twice.moves.finish",
-         "copy_is_not_done")
+         "copy_is_not_done", "file.copied", "file.checked", "file.over.copy", "file.over.same",
+         "file.over.copied", "file.twice.finish", "file.open", "file.refused", "file.again")
 
 
 def main(*only):
