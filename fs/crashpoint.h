@@ -6,7 +6,8 @@
  * Control     OBSM_CRASH_AT=NAME   SIGKILL when that point is reached
  *             OBSM_CRASH_AT=NAME:N .. for the N-th time; needs OBSM_CRASH_LOG, where it counts
  *             OBSM_CRASH_LOG=FILE  the name of each point that is reached becomes a line there
- * Threads     any; points that several threads pass at the same time may be counted wrong.
+ * Threads     any; who passes a point at the same time as others is counted one after the other, so
+ *             that the N-th time always comes.
  */
 #ifndef OBSM_FS_CRASHPOINT_H
 #define OBSM_FS_CRASHPOINT_H
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 /* Notes that the point was reached; how often it stands in the log by now. */
@@ -26,18 +28,19 @@ static inline unsigned long crash_point_note(const char *log, const char *name)
     char line[128];
     unsigned long seen = 0;
     int n = snprintf(line, sizeof(line), "%s\n", name);
-    int fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || n <= 0 || write(fd, line, (size_t)n) != n)
-        seen = 0;
-    if (fd >= 0)
-        close(fd);
-    FILE *f = fopen(log, "re");
-    while (f && fgets(line, sizeof(line), f)) {
+    int fd = open(log, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+    if (!f || n <= 0 || flock(fd, LOCK_EX) < 0 || write(fd, line, (size_t)n) != n ||
+        lseek(fd, 0, SEEK_SET) < 0)
+        n = 0;
+    while (n > 0 && fgets(line, sizeof(line), f)) {
         line[strcspn(line, "\n")] = 0;
         seen += strcmp(line, name) == 0;
     }
     if (f)
-        fclose(f);
+        fclose(f); /* and the lock */
+    else if (fd >= 0)
+        close(fd);
     return seen;
 }
 
