@@ -8,9 +8,12 @@
  *             once it has been renamed, and is removed by store_open().
  *
  * Order       Records are in one file, so that a record that is durable makes all before it
- *             durable. What a record announces (an Initiate, a punch, an answer to close) must
- *             wait for journal_sync() where record_wants_sync() says so: journal_write() does
- *             both. Staging is synced by its owner before SEALED{synced} is written.
+ *             durable. What a record announces (parts, Complete, a punch, an answer to close)
+ *             must wait for journal_sync() where record_wants_sync() says so: journal_write() does
+ *             both. At durability=store that is two syncs for each upload in parts (before its
+ *             first part is sent, and before Complete) and none for a single PUT. Who holds a lock
+ *             appends, and syncs when it was dropped. Staging is synced by its owner before
+ *             SEALED{synced} is written.
  *             The name of a new journal becomes durable with its first sync.
  *
  * Compaction  When the file is much longer than its state, journal_compact() writes the state to

@@ -65,8 +65,9 @@ struct layout {
 
 /* The layout of every type, and when it must be durable before the next step.
  *
- * INITIATING  both: else a power cut leaves an upload on the server that nobody knows.
- * INITIATED   both: the same, and the attributes that it carried.
+ * INITIATING  never: without INITIATED, which is synced before the first part is sent, a power cut
+ *             leaves an upload without parts at most.
+ * INITIATED   both: else a power cut leaves an upload with parts on the server that nobody knows.
  * PUNCHED     both: afterwards the server alone has those bytes, and PART says where.
  * COMPLETING  both: Complete cannot be taken back, the final attributes must survive it. A single
  *             PUT at store does not: it carries its attributes.
@@ -100,9 +101,7 @@ static const struct layout layouts[] = {
     [RECORD_HELD] = {.name = "HELD", .fields = {TIME(held.server_s)}},
     [RECORD_INITIATING] = {.name = "INITIATING",
                            .fields = {KEY(initiating.key), TIME(initiating.server_s),
-                                      U32(initiating.window_s, UINT32_MAX)},
-                           .sync_store = true,
-                           .sync_stage = true},
+                                      U32(initiating.window_s, UINT32_MAX)}},
     [RECORD_INITIATED] = {.name = "INITIATED",
                           .fields = {KEY(initiated.key),
                                      STR(initiated.upload_id, RECORD_UPLOAD_ID_MAX),

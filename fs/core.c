@@ -51,7 +51,7 @@ enum { PROBE_MS = 5000 };
 enum { ABORT_MS = 3000 };
 
 /* While draining, how often it is looked for something to send. */
-enum { DRAIN_LOOK_MS = 500, LEFT_TEXT_MAX = 4096 };
+enum { DRAIN_LOOK_MS = 500, LEFT_TEXT_MAX = 4096, LET_GO_MS = 50 };
 
 /* DLI and ModelArts: what is missing for them shows when they are used. */
 static int make_cloud(struct fs *fs, struct err *err)
@@ -233,7 +233,7 @@ int fs_new(const struct options *opt, struct log *log, struct fs **ret_fs, struc
     fs->start_s = clock_real().tv_sec;
     lock_init(&fs->lock);
     lock_cond_init(&fs->timer_wake);
-    lock_cond_init(&fs->job_wake);
+    worker_init(fs);
     store_boot_id(fs->boot_id);
 
     int rc = make_client(fs, err);
@@ -304,10 +304,12 @@ static void let_go(struct fs *fs, int rc)
                       rc == -ETIMEDOUT ? "no time was left" : err_text(st->inode->error.eno),
                       st->keep ? ", the next mount goes on" : "");
         staged_drop_locked(fs, st->inode, -ECANCELED);
-        if (fs->staged == st) { /* transfers are still under way */
+        while (fs->staged == st) { /* transfers are still under way, or a worker uses it */
             fs_unlock(fs);
             engine_stop(fs->engine, 0);
             fs_lock(fs);
+            if (fs->staged == st)
+                (void)fs_wait_locked(fs, &st->inode->move_waiters, NULL, LET_GO_MS);
         }
     }
 }
@@ -386,7 +388,7 @@ void fs_free(struct fs *fs)
     store_close(fs->store);
     space_free(fs);
     free(fs->prefix);
-    pthread_cond_destroy(&fs->job_wake);
+    worker_done(fs);
     pthread_cond_destroy(&fs->timer_wake);
     lock_done(&fs->lock);
     free(fs);

@@ -54,6 +54,7 @@ struct fuse_session;
 struct handle;
 struct index;
 struct inode;
+struct job;
 struct log;
 struct mime;
 struct moves;
@@ -69,7 +70,7 @@ struct store;
 struct tempname_patterns;
 
 /* A metadata request that fails is repeated for so long; a user waits for it. */
-enum { FS_META_GIVE_UP_MS = 60000, FS_WORKERS = 2 };
+enum { FS_META_GIVE_UP_MS = 60000, FS_WORKERS = 3 };
 
 struct waiter;
 typedef void waiter_fn(struct waiter *w, int result);
@@ -84,6 +85,18 @@ struct waiter {
 
 struct waitlist {
     struct waiter *head, *tail;
+};
+
+/* fs/worker.h */
+struct job_line {
+    struct job *first, **end;
+    pthread_cond_t wake;
+};
+
+struct worker {
+    struct fs *fs;
+    struct job_line *line;
+    pthread_t thread;
 };
 
 struct fs {
@@ -147,11 +160,10 @@ struct fs {
     bool told_unchecked;       /* .. and that listing is, too */
 
     /* the workers */
-    pthread_t workers[FS_WORKERS];
+    struct worker workers[FS_WORKERS];
     unsigned n_workers;
     bool workers_end;
-    pthread_cond_t job_wake;
-    struct job *jobs, **jobs_tail;
+    struct job_line jobs, syncs;
 
     /* the timer thread */
     pthread_t timer;

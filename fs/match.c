@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "checkpoint/journal.h"
 #include "checkpoint/recover.h"
 #include "fs/crashpoint.h"
 #include "fs/encrypt.h"
@@ -209,6 +210,23 @@ int match_take_over_locked(struct fs *fs, struct staged *st, struct match **m)
     return rc;
 }
 
+/* The journal that knew of the upload goes only when the new one is on the disk. Drops the lock. */
+static void sync_taken_over(struct fs *fs, struct staged *st)
+{
+    struct journal *journal = journal_ref(st->journal);
+    if (!journal)
+        return;
+    st->upload.state = UPLOAD_INITIATING; /* nothing goes on meanwhile */
+    fs_unlock(fs);
+    int rc = journal_sync(journal);
+    journal_close(journal);
+    fs_lock(fs);
+    st->upload.state = UPLOAD_ACTIVE;
+    st->upload.durable = rc == 0;
+    if (rc < 0)
+        note_failure_locked(fs, st, "sync", rc);
+}
+
 static void look_end(struct fs *fs, struct look *look)
 {
     struct staged *st = look->st;
@@ -216,18 +234,23 @@ static void look_end(struct fs *fs, struct look *look)
     for (k = fs->kept; k && k->id != look->id; k = k->next)
         continue;
 
-    st->users--;
     st->upload.state = UPLOAD_NONE;
     if (st->state != STAGED_DEAD && k && look->verdict == MATCH_REUSE &&
         take_over(fs, st, &look->match) == 0) {
+        sync_taken_over(fs, st);
+        for (k = fs->kept; k && k->id != look->id; k = k->next)
+            continue;
         log_info(fs->log, "checkpoint", "'%s' goes on with kept upload %llu", st->upload.key,
                  (unsigned long long)look->id);
-        kept_drop_locked(fs, k, false);
+        if (k)
+            kept_drop_locked(fs, k, false);
         CRASH_POINT("match.taken_over");
-        reseal(fs, st);
+        if (st->state != STAGED_DEAD)
+            reseal(fs, st);
     } else if (k && look->verdict == MATCH_ABORT) {
         kept_drop_locked(fs, k, true);
     }
+    st->users--;
     if (st->state == STAGED_DEAD) {
         staged_reap_locked(fs, st);
         return;

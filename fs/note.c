@@ -38,6 +38,15 @@ int note_staging(struct fs *fs, struct staged *st)
     return st->fd < 0 ? st->fd : 0;
 }
 
+void note_failure_locked(struct fs *fs, struct staged *st, const char *what, int rc)
+{
+    if (st->journal_failed)
+        return;
+    st->journal_failed = true;
+    log_error(fs->log, "checkpoint", "upload %llu cannot be resumed after a crash: %s: %s",
+              (unsigned long long)st->id, what, err_text(rc));
+}
+
 #ifdef OBSM_TEST_HOOKS
 static const char *const note_points[RECORD_CLONED + 1] = {
     [RECORD_KEY] = "note.key",
@@ -72,11 +81,8 @@ static void append(struct fs *fs, struct staged *st, const struct record *rec)
         return;
     int rc = journal_append(st->journal, rec, 1);
     CRASH_POINT(note_points[rec->type]);
-    if (rc < 0 && !st->journal_failed) {
-        st->journal_failed = true;
-        log_error(fs->log, "checkpoint", "upload %llu cannot be resumed after a crash: %s: %s",
-                  (unsigned long long)st->id, record_type_name(rec->type), err_text(rc));
-    }
+    if (rc < 0)
+        note_failure_locked(fs, st, record_type_name(rec->type), rc);
 }
 
 /* A staging file whose journal has gone gets another id: an id is never used twice. */

@@ -12,9 +12,10 @@
  * Failures    A record that cannot be written (disk full) does not stop the upload: it is logged
  *             once, and the file cannot be resumed after a crash. Only the first record of a change
  *             is demanded: without it the write fails.
- * Cost        One write(2) a record, under fs->lock; nothing is synced here at durability=store,
- *             since what was promised is in the bucket. checkpoint=off: no journal; the staging
- *             file has no name.
+ * Cost        One write(2) a record, under fs->lock; nothing is synced here. At durability=store a
+ *             file of one part costs no sync at all, since what was promised is in the bucket; an
+ *             upload in parts costs two: before its first part and before Complete
+ *             (fs/transfer.h). checkpoint=off: no journal; the staging file has no name.
  */
 #ifndef OBSM_FS_NOTE_H
 #define OBSM_FS_NOTE_H
@@ -75,6 +76,9 @@ void note_failed_locked(struct fs *fs, struct staged *st, const struct err *err)
 /* Somebody else's object (NULL: a removal) is what everybody sees: it is not written over without a
  * command. */
 void note_conflict_locked(struct fs *fs, struct staged *st, const struct obs_object *theirs);
+
+/* The journal could not be written or synced: said once. */
+void note_failure_locked(struct fs *fs, struct staged *st, const char *what, int rc);
 
 /* Nobody wants it any more: a recovery must not bring it back. */
 void note_abandoned_locked(struct fs *fs, struct staged *st, const char *reason);

@@ -84,6 +84,7 @@ struct upload {
     bool outdated;       /* a newer object stands under the key: Complete would lose against it */
     bool encrypted;      /* ETags are opaque */
     bool adopted;        /* from the server alone: its attributes are not known (fs/adopt.h) */
+    bool durable;        /* its INITIATED record is on the disk */
     bool looked;         /* nothing newer stood under the key when all parts were stored */
     int64_t begun_ms;    /* clock_ms() at Initiate */
     unsigned meta_gen;   /* of the attributes that were sent at Initiate */

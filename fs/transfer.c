@@ -3,12 +3,14 @@
 #include "fs/transfer.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <utlist.h>
 
+#include "checkpoint/journal.h"
 #include "checkpoint/store.h"
 #include "fs/clone.h"
 #include "fs/crashpoint.h"
@@ -167,6 +169,49 @@ static void transfer_done(struct obs_call *call)
     fs_unlock(fs);
 }
 
+static void submit(struct transfer *t)
+{
+    CRASH_POINT(transfer_points[t->kind][0]);
+    obs_submit(t->fs->obs, &t->call);
+}
+
+static void sync_and_submit(struct fs *fs, struct job *job)
+{
+    struct transfer *t = (struct transfer *)((char *)job - offsetof(struct transfer, job));
+    int rc = journal_sync(t->journal);
+    journal_close(t->journal);
+
+    fs_lock(fs);
+    t->syncing = false;
+    if (rc < 0)
+        note_failure_locked(fs, t->st, "sync", rc); /* it goes on, as with any record */
+    else if (t->upload_id && strcmp(t->upload_id, t->st->upload.id) == 0)
+        t->st->upload.durable = true;
+    bool cancelled = t->cancelled;
+    if (!cancelled)
+        submit(t);
+    fs_unlock(fs);
+    if (cancelled) {
+        err_set(&t->call.err, -ECANCELED, "cancelled");
+        transfer_done(&t->call);
+    }
+}
+
+/* What was noted of the upload must be on the disk before this: true, and it is sent then. Parts
+ * that start meanwhile share the sync. */
+static bool sync_first(struct transfer *t)
+{
+    const struct staged *st = t->st;
+    bool part = t->kind == TRANSFER_PART || t->kind == TRANSFER_COPY_PART;
+    if (!st->journal || !(t->kind == TRANSFER_COMPLETE || (part && !st->upload.durable)))
+        return false;
+    t->job.fn = sync_and_submit;
+    t->syncing = worker_submit_sync_locked(t->fs, &t->job);
+    if (t->syncing)
+        t->journal = journal_ref(st->journal);
+    return t->syncing;
+}
+
 void transfer_start_locked(struct transfer *t)
 {
     static const enum obs_op ops[] = {
@@ -234,8 +279,8 @@ void transfer_start_locked(struct transfer *t)
     st->inflight++;
     if (t->bulk)
         t->fs->transfers++;
-    CRASH_POINT(transfer_points[t->kind][0]);
-    obs_submit(t->fs->obs, call);
+    if (!sync_first(t))
+        submit(t);
 }
 
 /* Key and ETag of the object that a range is fetched from. */
@@ -282,8 +327,12 @@ int transfer_fill_locked(struct fs *fs, struct staged *st, uint64_t from, uint64
 void transfer_cancel_all_locked(struct fs *fs, struct staged *st)
 {
     struct transfer *t;
-    DL_FOREACH (st->transfers, t)
-        obs_cancel(fs->obs, &t->call);
+    DL_FOREACH (st->transfers, t) {
+        if (t->syncing)
+            t->cancelled = true;
+        else
+            obs_cancel(fs->obs, &t->call);
+    }
 }
 
 struct abort_call {

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "fs/staged.h"
+#include "fs/worker.h"
 #include "net/sse.h"
 
 enum transfer_kind {
@@ -45,6 +46,10 @@ struct transfer {
     int sink_error;
     _Atomic(uint64_t) progress; /* bytes of the body that were handed out */
     struct err cause;           /* CHECK: the error of Complete, which may have been executed */
+    struct job job;             /* the journal is synced before it is sent, */
+    struct journal *journal;    /* this one */
+    bool syncing;               /* it is being done */
+    bool cancelled;             /* meanwhile */
     bool listed;                /* LOOK, CHECK: by a listing, since HEAD was refused */
     /* owned */
     char *key;
@@ -65,7 +70,9 @@ struct transfer {
 /* A new transfer for `st` under `key` (copied). NULL: out of memory. */
 struct transfer *transfer_new_locked(struct fs *fs, struct staged *st, enum transfer_kind kind,
                                      const char *key);
-/* Sends it; `op` and the owned fields are put into the call here. */
+/* Sends it; `op` and the owned fields are put into the call here. Before Complete, and before the
+ * first part of an upload, the journal is synced: a power cut must not leave parts on the server
+ * that no journal knows, nor an object whose attributes nobody knows. */
 void transfer_start_locked(struct transfer *t);
 /* Frees one that was never started. */
 void transfer_free_locked(struct transfer *t);

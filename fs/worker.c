@@ -4,19 +4,21 @@
 
 static void *run(void *arg)
 {
-    struct fs *fs = arg;
+    struct worker *worker = arg;
+    struct fs *fs = worker->fs;
+    struct job_line *line = worker->line;
     fs_lock(fs);
     for (;;) {
-        struct job *job = fs->jobs;
+        struct job *job = line->first;
         if (!job && fs->workers_end)
             break;
         if (!job) {
-            (void)lock_wait(&fs->lock, &fs->job_wake, NULL);
+            (void)lock_wait(&fs->lock, &line->wake, NULL);
             continue;
         }
-        fs->jobs = job->next;
-        if (!fs->jobs)
-            fs->jobs_tail = &fs->jobs;
+        line->first = job->next;
+        if (!line->first)
+            line->end = &line->first;
         fs_unlock(fs);
         job->fn(fs, job);
         fs_lock(fs);
@@ -25,11 +27,24 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void line_init(struct job_line *line)
+{
+    line->end = &line->first;
+    lock_cond_init(&line->wake);
+}
+
+void worker_init(struct fs *fs)
+{
+    line_init(&fs->jobs);
+    line_init(&fs->syncs);
+}
+
 int worker_start(struct fs *fs)
 {
-    fs->jobs_tail = &fs->jobs;
     for (fs->n_workers = 0; fs->n_workers < FS_WORKERS; fs->n_workers++) {
-        int rc = pthread_create(&fs->workers[fs->n_workers], NULL, run, fs);
+        struct worker *w = &fs->workers[fs->n_workers];
+        *w = (struct worker){.fs = fs, .line = fs->n_workers ? &fs->jobs : &fs->syncs};
+        int rc = pthread_create(&w->thread, NULL, run, w);
         if (rc)
             return -rc;
     }
@@ -40,16 +55,36 @@ void worker_stop(struct fs *fs)
 {
     fs_lock(fs);
     fs->workers_end = true;
-    pthread_cond_broadcast(&fs->job_wake);
+    pthread_cond_broadcast(&fs->jobs.wake);
+    pthread_cond_broadcast(&fs->syncs.wake);
     fs_unlock(fs);
     for (; fs->n_workers > 0; fs->n_workers--)
-        pthread_join(fs->workers[fs->n_workers - 1], NULL);
+        pthread_join(fs->workers[fs->n_workers - 1].thread, NULL);
+}
+
+void worker_done(struct fs *fs)
+{
+    pthread_cond_destroy(&fs->jobs.wake);
+    pthread_cond_destroy(&fs->syncs.wake);
+}
+
+static void submit(struct job_line *line, struct job *job)
+{
+    job->next = NULL;
+    *line->end = job;
+    line->end = &job->next;
+    pthread_cond_signal(&line->wake);
 }
 
 void worker_submit_locked(struct fs *fs, struct job *job)
 {
-    job->next = NULL;
-    *fs->jobs_tail = job;
-    fs->jobs_tail = &job->next;
-    pthread_cond_signal(&fs->job_wake);
+    submit(&fs->jobs, job);
+}
+
+bool worker_submit_sync_locked(struct fs *fs, struct job *job)
+{
+    if (fs->workers_end)
+        return false;
+    submit(&fs->syncs, job);
+    return true;
 }

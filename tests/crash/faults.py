@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -486,6 +487,75 @@ def held_at_a_crash(level, keep, state):
     return case
 
 
+def power_cut(point, after):
+    """The machine dies with the driver: of the state directory only what was synced is left. A copy of
+    the image of its filesystem, as it is at that moment on its disk, is what the next mount finds."""
+    def case(bench):
+        image, left = bench.dir + "/disk", bench.dir + "/disk.left"
+        if not make_disk(image):
+            print(f"{bench.name}: skipped, there is no ext4 or no loop device", flush=True)
+            return
+        os.mkdir(bench.state)
+        bench.put("f", workloads.OLD)
+        time.sleep(1.1)
+        try:
+            mount_disk(image, bench.state)
+            bench.mount(crash_at=point)
+            fd = os.open(bench.mnt + "/f", os.O_WRONLY | os.O_TRUNC)
+            bench.model.begin({"f": MULTI})
+            try:
+                workloads.write_at(fd, MULTI[:400 * K])
+                os.fchmod(fd, 0o640)  # after the upload was begun: sent by itself at the end
+                workloads.write_at(fd, MULTI[400 * K:], 400 * K)
+            except OSError:
+                pass
+            quietly_closed(fd)
+            bench.wait_dead()
+            shutil.copyfile(image, left)
+            bench.kill()
+            subprocess.run(["umount", bench.state], check=True)
+            mount_disk(left, bench.state)
+            bench.remount()
+            after(bench)
+            bench.finish()
+        finally:
+            bench.kill()
+            subprocess.run(["umount", bench.state], check=False, stderr=subprocess.DEVNULL)
+    return case
+
+
+def make_disk(image):
+    with open(image, "wb") as f:
+        f.truncate(64 << 20)
+    made = subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=False, capture_output=True)
+    return made.returncode == 0 and os.path.exists("/dev/loop-control")
+
+
+def mount_disk(image, where):
+    """Nothing is written back but what somebody syncs, for as long as a test takes."""
+    subprocess.run(["mount", "-o", "loop,commit=300", image, where], check=True)
+
+
+def quietly_closed(fd):
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+
+
+def is_known(bench):
+    """The parts on the server are in a journal, or gone (finish() looks)."""
+    bench.check_uploads()
+
+
+def has_its_mode(bench):
+    check(bench.stored().get("f") == MULTI, "Complete was executed, but the object is not there")
+    until = time.monotonic() + lab.LIMIT_S
+    while os.stat(bench.mnt + "/f").st_mode & 0o777 != 0o640:
+        check(time.monotonic() < until, "the mode that was set before close is lost")
+        time.sleep(0.1)
+
+
 COMPLETE = {
     "lost_answer": {"reset": "after"},
     "lost_request": {"reset": "before"},
@@ -510,6 +580,11 @@ CASES.update({f"flipped_journal_{n}": flipped_journal(n, "durability=stage" if n
 GROUPS = {
     "orphans": {f.__name__: f for f in (orphan_failed, orphan_of_a_crash)},
     "sealed": {f.__name__: f for f in (flipped_while_waiting, syncs_while_published)},
+}
+GROUPS["power"] = {
+    "power_part": power_cut("answer.part:1", is_known),
+    "power_parts": power_cut("taken.part:3", is_known),
+    "power_complete": power_cut("answer.complete", has_its_mode),
 }
 GROUPS["orphans"].update({
     "orphan_lost_answer": orphan({"reset": "after"}),

@@ -263,6 +263,67 @@ static void cut_after_every_step(void **state)
             all_fates(level, 0, steps);
 }
 
+/* What the server was asked for by the time of the cut. */
+enum asked { ASKED_NOTHING, ASKED_INITIATE, ASKED_PART, ASKED_COMPLETE };
+
+/* As the driver does it (fs/transfer.h): records are appended under its lock, and who is about to send
+ * the first part, or Complete, syncs without it. */
+static enum asked upload_as_the_driver(struct journal *j)
+{
+    static const struct record begun[] = {
+        {.type = RECORD_INITIATING, .initiating = {"dir/file", 1000, 60}},
+        {.type = RECORD_INITIATED,
+         .initiated = {"dir/file", "UPLOAD1", "nonce", 9437184, 1001, BLOB("attributes, sent")}}};
+    static const struct record last[] = {
+        {.type = RECORD_SEALED, .sealed = {18874368, SEAL_CLOSE, false, 1010, BLOB("final")}},
+        {.type = RECORD_COMPLETING,
+         .completing = {"dir/file", "etag-2", "", 2, 12345, 1020, BLOB("final")}}};
+    if (journal_append(j, &begun[0], 1) < 0)
+        return ASKED_NOTHING;
+    if (journal_append(j, &begun[1], 1) < 0 || journal_sync(j) < 0)
+        return ASKED_INITIATE;
+    const struct step parts[] = {PART(1, 1), PART(2, 1)};
+    for (int i = 0; i < 2; i++)
+        if (journal_append(j, &parts[i].rec, 1) < 0)
+            return ASKED_PART;
+    for (int i = 0; i < 2; i++)
+        if (journal_append(j, &last[i], 1) < 0)
+            return ASKED_PART;
+    return journal_sync(j) < 0 ? ASKED_PART : ASKED_COMPLETE;
+}
+
+/* At durability=store: no upload with parts that the journal does not know, no completed one whose
+ * final attributes it does not know; and no more syncs than that takes. */
+static void uploads_are_known(void **state)
+{
+    for (unsigned k = 0; k <= 4; k++)
+        for (unsigned i = 0; i < 4 * RANDOM_CUTS; i++) {
+            struct disk *d = disk_new(100 * k + i + 1);
+            disk_cut_at(d, k);
+            struct record open_rec = open_record(DURABILITY_STORE);
+            struct journal *j = NULL;
+            assert_int_equal(journal_create(disk_io(d), DIR, ID, &open_rec, &j, NULL), 0);
+            enum asked asked = upload_as_the_driver(j);
+            journal_close(j);
+            if (k == 0)
+                assert_int_equal(disk_syncs(d), 3); /* the journal twice, its name once */
+            disk_cut(d, i <= FATE_RANDOM ? (enum disk_fate)i : FATE_RANDOM);
+
+            struct journal_state s = {0};
+            int rc = journal_read(disk_io(d), DIR, ID, &s, NULL, NULL);
+            if (asked >= ASKED_PART) {
+                assert_int_equal(rc, 0);
+                assert_string_equal(s.upload_id, "UPLOAD1");
+            }
+            if (asked == ASKED_COMPLETE) {
+                assert_int_equal(s.phase, PHASE_COMPLETING);
+                assert_int_equal(s.final_attrs.n, strlen("final"));
+            }
+            state_done(&s);
+            disk_free(d);
+        }
+}
+
 static void one_more_record(struct disk *d, struct history *h)
 {
     struct journal *j = NULL;
@@ -315,6 +376,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cut_at_every_sync),
         cmocka_unit_test(cut_after_every_step),
+        cmocka_unit_test(uploads_are_known),
         cmocka_unit_test(every_flipped_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

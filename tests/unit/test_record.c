@@ -349,6 +349,7 @@ static void sync_policy(void **state)
     struct record part = {.type = RECORD_PART};
     struct record punched = {.type = RECORD_PUNCHED};
     struct record initiating = {.type = RECORD_INITIATING};
+    struct record initiated = {.type = RECORD_INITIATED};
     assert_false(record_wants_sync(&put, DURABILITY_STORE));
     assert_true(record_wants_sync(&put, DURABILITY_STAGE));
     assert_true(record_wants_sync(&multi, DURABILITY_STORE));
@@ -356,7 +357,8 @@ static void sync_policy(void **state)
     assert_true(record_wants_sync(&seal, DURABILITY_STAGE));
     assert_false(record_wants_sync(&part, DURABILITY_STAGE));
     assert_true(record_wants_sync(&punched, DURABILITY_STORE));
-    assert_true(record_wants_sync(&initiating, DURABILITY_STORE));
+    assert_false(record_wants_sync(&initiating, DURABILITY_STORE));
+    assert_true(record_wants_sync(&initiated, DURABILITY_STORE));
 }
 
 // Three records; the second rots. Only a later record that was written after a sync proves it.
