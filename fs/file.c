@@ -474,7 +474,7 @@ int file_copy_locked(struct fs *fs, struct handle *in, uint64_t from, struct han
     return 0;
 }
 
-/* Somebody may have pages of a shared map that the kernel has not written yet: it does not say. */
+/* Somebody may have a shared map, and in it changes that the kernel has not written yet. */
 static bool may_be_mapped(const struct fs *fs, const struct inode *inode)
 {
     const struct handle *h;
@@ -492,8 +492,8 @@ int file_seek_locked(struct fs *fs, const struct handle *h, uint64_t off, bool h
     uint64_t size = inode_size_locked(h->inode);
     if (off >= size)
         return -ENXIO;
-    if (st && !may_be_mapped(fs, h->inode))
-        *ret_off = staged_seek_locked(st, off, hole);
+    if (st)
+        *ret_off = staged_seek_locked(st, off, hole, may_be_mapped(fs, h->inode));
     else
         *ret_off = hole ? size : off;
     return *ret_off >= size && !hole ? -ENXIO : 0;

@@ -205,6 +205,7 @@ static void read_locked(struct reading *r)
         read_stored_locked(r);
         return;
     }
+    staged_read_locked(st, r->off, r->n);
     size_t n = r->off >= st->size ? 0 : r->n;
     if (n > st->size - r->off)
         n = (size_t)(st->size - r->off);

@@ -74,6 +74,7 @@ int staged_get_locked(struct fs *fs, struct inode *inode, bool truncate, struct 
     st->gen = 1;
     st->stored_gen = based ? 1 : 0;
     imap_init(&st->have);
+    imap_init(&st->read);
     inode->staged = st;
     inode_pin_locked(inode);
     DL_APPEND(fs->staged, st);
@@ -107,6 +108,7 @@ void staged_reap_locked(struct fs *fs, struct staged *st)
         kept_add_locked(fs, st->id);
     plan_done(&st->own_plan);
     imap_done(&st->have);
+    imap_done(&st->read);
     clonemap_done(&st->clones);
     match_free(st->match);
     free(st->parts);
@@ -383,29 +385,6 @@ int staged_clone_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t
     if (end > st->size)
         st->size = end;
     return 0;
-}
-
-uint64_t staged_seek_locked(const struct staged *st, uint64_t off, bool hole)
-{
-    uint64_t from, to;
-    while (off < st->size) {
-        const struct clone *c = clonemap_next(&st->clones, off, off + 1);
-        bool local = imap_covers(&st->have, off, off + 1);
-        bool data = local || c || off < st->base_len;
-        if (data != hole)
-            return off;
-        if (local) {
-            off = imap_next_gap(&st->have, off, st->size, &from, &to) ? from : st->size;
-        } else if (data) {
-            off = c && c->to > st->base_len ? c->to : st->base_len > off ? st->base_len : c->to;
-        } else {
-            uint64_t next =
-                imap_next_present(&st->have, off, st->size, &from, &to) ? from : st->size;
-            c = clonemap_next(&st->clones, off, next);
-            off = c ? c->from : next;
-        }
-    }
-    return st->size;
 }
 
 /* The first bytes of [off, end) that are not local, and whose they are: of a clone, or of the

@@ -111,6 +111,8 @@ struct staged {
     uint64_t size;
     uint64_t base_len;
     struct imap have;
+    struct imap read;       /* holes of it that the kernel has read: they may be in a map */
+    bool all_read;          /* not known: perhaps all */
     struct clonemap clones; /* taken by copy_file_range, never fetched */
     bool cloned;            /* the journal says so: only the running driver can store the file */
     uint64_t gen;
@@ -218,8 +220,13 @@ int staged_clone_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t
                         struct fetch_file *file, uint64_t source);
 
 /* The first byte at or behind `off` that is data (`hole`: that is in a hole, or the end), as
- * SEEK_DATA and SEEK_HOLE of lseek(2) say it; st->size if there is none. */
-uint64_t staged_seek_locked(const struct staged *st, uint64_t off, bool hole);
+ * SEEK_DATA and SEEK_HOLE of lseek(2) say it; st->size if there is none. `mapped`: somebody may have
+ * changed pages through a map that the kernel has not written yet. It does not tell that, but it can
+ * only be where it had read before, or in a page with data. In staged_seek.c. */
+uint64_t staged_seek_locked(const struct staged *st, uint64_t off, bool hole, bool mapped);
+
+/* The kernel reads these bytes. */
+void staged_read_locked(struct staged *st, uint64_t off, uint64_t n);
 
 /* Makes [off, off+n) present, fetching from the stored object what is missing. Returns 0 when
  * nothing is missing; -EINPROGRESS when a fetch was started or is under way: wait in st->filled and

@@ -262,10 +262,72 @@ os.close(w)
 assert seek(0, os.SEEK_DATA) == 0
 assert seek(0, os.SEEK_HOLE) == 5 * MB
 assert seek(5 * MB, os.SEEK_DATA) == "ENXIO"
-# a descriptor that could have a map with changes that the kernel has not written: all is data
+EOF_PY
+}
+
+# A descriptor that reads and writes may have a map, with changes that the kernel has not written yet.
+t_seek_read_write() {
+    check "seek" python3 - "$M/f" <<'EOF_PY'
+import errno, mmap, os, sys
+MB = 1 << 20
+PAGE = mmap.PAGESIZE
+w = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+
+def seek(off, whence):
+    try:
+        return os.lseek(w, off, whence)
+    except OSError as e:
+        return errno.errorcode[e.errno]
+
+def is_data(off):
+    """As both say."""
+    data, hole = seek(off, os.SEEK_DATA), seek(off, os.SEEK_HOLE)
+    assert (data == off) != (hole == off), (off, data, hole)
+    return data == off
+
+os.ftruncate(w, 9 * MB + 5)
+assert seek(0, os.SEEK_DATA) == "ENXIO"
+assert seek(0, os.SEEK_HOLE) == 0
+os.pwrite(w, b"x" * MB, MB)
+os.pwrite(w, b"x" * 10, 3 * MB)
+assert seek(0, os.SEEK_DATA) == MB
+assert seek(MB + 7, os.SEEK_DATA) == MB + 7
+assert seek(MB + 7, os.SEEK_HOLE) == 2 * MB
+assert seek(2 * MB + 1, os.SEEK_DATA) == 3 * MB
+assert seek(2 * MB + 1, os.SEEK_HOLE) == 2 * MB + 1
+assert seek(3 * MB + 1, os.SEEK_HOLE) == 3 * MB + PAGE
+assert seek(3 * MB + PAGE, os.SEEK_DATA) == "ENXIO"
+assert seek(9 * MB + 4, os.SEEK_HOLE) == 9 * MB + 4
+assert seek(9 * MB + 5, os.SEEK_HOLE) == "ENXIO"
+
+# through a map: at once, whether the kernel has written it or not
+with mmap.mmap(w, 0) as m:
+    m.madvise(mmap.MADV_RANDOM)  # no more is read than what is touched
+    m[5 * MB + 100] = 1
+    assert is_data(5 * MB + 100) and is_data(5 * MB)
+    assert not is_data(8 * MB)
+    m[9 * MB + 4] = 1  # in the last page
+    assert is_data(9 * MB + 4)
+    m.flush()
+assert is_data(8 * MB)  # stored
+os.close(w)
+
+# a map that lives longer than its descriptor, and a page that was there before the file grew
 w = os.open(sys.argv[1], os.O_RDWR | os.O_TRUNC)
-os.ftruncate(w, 5 * MB)
-assert seek(0, os.SEEK_DATA) == 0
+os.pwrite(w, b"y" * 10, 0)
+os.close(w)
+w = os.open(sys.argv[1], os.O_RDWR)
+assert os.pread(w, 20, 0) == b"y" * 10
+os.ftruncate(w, 4 * MB)
+m = mmap.mmap(w, 0)
+m.madvise(mmap.MADV_RANDOM)
+os.close(w)
+w = os.open(sys.argv[1], os.O_RDONLY)
+m[1000] = 1
+assert is_data(1000)
+m[2 * MB] = 1
+assert is_data(2 * MB)
+assert not is_data(3 * MB)
 EOF_PY
 }
 
