@@ -242,6 +242,8 @@ static void change_property(fuse_req_t req, fuse_ino_t ino, const char *name, co
         rc = properties_change_locked(op.fs, inode, name, value, size, flags, &op.intr);
     if (rc == 0 && inode->is_dir)
         rc = finish_change(&op, inode);
+    else if (rc == 0 && meta_carried_locked(inode))
+        rc = meta_durable_locked(op.fs, inode);
     op_reply(&op, rc);
 }
 

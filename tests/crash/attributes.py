@@ -5,7 +5,9 @@
   attributes.py obs|s3 [CASE]...    only these; "some": those of QUICK
 
 A change that was answered is there after the remount, at once and in the bucket; one whose call died
-with the driver is there as a whole or not at all.
+with the driver is there as a whole or not at all. Properties of a stored file (user.obs.NAME) are in the
+bucket when they are answered; those of a directory are as its mode, those of a file that is to be stored
+go along with it.
 """
 import os
 import stat
@@ -169,6 +171,121 @@ def sealed(bench):
     bench.finish()
 
 
+PROPERTIES = {"meta.owner-team": "x y", "storage_class": "WARM", "acl": "public-read"}
+if DIALECT == "s3":
+    del PROPERTIES["storage_class"]  # a stored object keeps it there
+
+
+def set_properties(path):
+    for name, value in PROPERTIES.items():
+        os.setxattr(path, "user.obs." + name, value.encode())
+
+
+def property_of(path, name):
+    try:
+        return os.getxattr(path, "user.obs." + name).decode()
+    except OSError:
+        return None
+
+
+def stored_headers(bench, name):
+    try:
+        return bench.client.request("HEAD", (bench.prefix + name).encode())[1]
+    except RuntimeError:
+        return {}  # not stored yet
+
+
+def wait_properties(bench, name, where):
+    """Until the mount says them, and the object has those that HEAD tells."""
+    until = time.monotonic() + lab.LIMIT_S
+    want = {"x-obs-meta-owner-team": "x y", "x-obs-storage-class": PROPERTIES.get("storage_class")}
+    while True:
+        found = {p: property_of(f"{bench.mnt}/{name}", p) for p in PROPERTIES}
+        headers = stored_headers(bench, name)
+        if found == PROPERTIES and all(headers.get(h) == v for h, v in want.items() if v):
+            break
+        lab.check(time.monotonic() < until, f"{where}: {found}, {headers}")
+        time.sleep(0.05)
+    acl = bench.client.request("GET", (bench.prefix + name).encode(), {"acl": None})[2].decode()
+    lab.check("<Permission>READ</Permission>" in acl, f"{where}: the rights are {acl}")
+
+
+def properties_stored(bench):
+    """Of a stored file they are in the bucket when they are answered."""
+    set_up(bench)
+    bench.mount()
+    set_properties(bench.mnt + "/f")
+    bench.kill()
+    bench.mount()
+    wait_properties(bench, "f", "mount")
+    bench.finish()
+
+
+def properties_unanswered(bench):
+    """The driver dies while the request is under way: old or new, and it can be set again."""
+    set_up(bench)
+    bench.mount()
+    op = "SetObjectMetadata" if DIALECT == "obs" else "CopyObject"
+    lab.admin("POST", "/-/faults", [{"operation": op, "key": bench.prefix + "f", "delay_ms": 60000}])
+    p = subprocess.Popen([sys.executable, "-c", "import os,sys; os.setxattr(sys.argv[1], 'user.obs.meta.owner-team', b'x y')",
+                          bench.mnt + "/f"], stderr=subprocess.DEVNULL)
+    until = time.monotonic() + lab.LIMIT_S
+    while not lab.admin("GET", "/-/requests")["operations"].get(op, {}).get("count") and time.monotonic() < until:
+        time.sleep(0.02)
+    bench.kill()
+    p.wait(lab.LIMIT_S)
+    lab.admin("POST", "/-/faults", [])
+    bench.mount()
+    try:
+        value = os.getxattr(bench.mnt + "/f", "user.obs.meta.owner-team")
+    except OSError:
+        value = None
+    lab.check(value in (None, b"x y"), f"{value}")
+    set_properties(bench.mnt + "/f")
+    wait_properties(bench, "f", "set again")
+    bench.finish()
+
+
+def properties_of_directory(bench):
+    """Like its mode: at once, and sent a moment later."""
+    set_up(bench, directory=True)
+    bench.mount(crash_at="meta.send")
+    subprocess.run([sys.executable, "-c", "import os,sys\nfor a in sys.argv[2:]:\n n,v=a.split('=',1)\n"
+                    " os.setxattr(sys.argv[1],'user.obs.'+n,v.encode())",
+                    bench.mnt + "/d"] + [f"{n}={v}" for n, v in PROPERTIES.items()],
+                   timeout=lab.LIMIT_S, check=True)
+    bench.wait_dead()
+    bench.kill()
+    for _ in range(2):
+        bench.mount()
+        for name, value in PROPERTIES.items():
+            found = os.getxattr(bench.mnt + "/d", "user.obs." + name).decode()
+            lab.check(found == value, f"the directory's {name} is {found}")
+        bench.umount()
+    bench.mount()
+    with open(bench.mnt + "/d/g", "wb") as f:
+        f.write(DATA)
+    bench.model.exists("d/g", DATA)
+    wait_properties(bench, "d/g", "a new file")
+    bench.finish()
+
+
+def properties_sealed(bench):
+    """durability=stage: set after close, while the parts of the file are sent."""
+    bench.mount()
+    lab.admin("POST", "/-/faults", [{"operation": "UploadPart", "key": bench.prefix + "f",
+                                     "delay_ms": 60000, "count": -1}])
+    with open(bench.mnt + "/f", "wb") as f:
+        f.write(LARGE)
+    set_properties(bench.mnt + "/f")
+    bench.kill()
+    lab.admin("POST", "/-/faults", [])
+    bench.model.exists("f", LARGE)
+    bench.remount()
+    wait_properties(bench, "f", "mount")
+    bench.finish()
+
+
 def all_cases():
     cases = {}
     for level in LEVELS:
@@ -183,11 +300,16 @@ def all_cases():
     for case in (replaced, gone, index_is_old):
         cases[case.__name__] = ("store", case)
     cases["sealed"] = ("stage", sealed)
+    cases["properties"] = ("store", properties_stored)
+    cases["properties.unanswered"] = ("store", properties_unanswered)
+    cases["properties.directory"] = ("store", properties_of_directory)
+    cases["properties.sealed"] = ("stage", properties_sealed)
     return cases
 
 
 QUICK = ("meta.noted.store", "meta.noted.stage", "meta.answer.store", "dir.meta.send", "large.meta.answer",
-         "twice.meta.send", "replaced", "index_is_old", "sealed")
+         "twice.meta.send", "replaced", "index_is_old", "sealed",
+         "properties", "properties.directory", "properties.sealed")
 
 
 def main(*only):
