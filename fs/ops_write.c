@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes; see ops.h. One that has to wait (for room, for the end of a publication) keeps its bytes
-// in memory and its thread goes on: writers that wait never keep others from being answered.
+// in memory (or as many of them as fit, fs/space.h) and its thread goes on: writers that wait never
+// keep others from being answered.
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -61,6 +62,8 @@ static void try_locked(struct writing *w)
     int rc = w->sw.eno        ? w->sw.eno
              : w->interrupted ? -EINTR
                               : file_write_begin_locked(fs, w->h, w->off, w->n, &w->sw, &fd);
+    if (rc != -EAGAIN && rc < 0)
+        space_give_data_locked(fs, w->n);
     fs_unlock(fs);
     if (rc == -EAGAIN)
         return; /* from here on somebody else owns it */
@@ -71,6 +74,7 @@ static void try_locked(struct writing *w)
     ssize_t done = write_all(fd, w->data, w->n, w->off);
     fs_lock(fs);
     file_write_end_locked(fs, w->h, w->off, w->n, done < (ssize_t)w->n);
+    space_give_data_locked(fs, w->n);
     fs_unlock(fs);
     finish(w, done);
 }
@@ -89,8 +93,10 @@ static void interrupt_writing(fuse_req_t req, void *data)
     fs_lock(fs);
     w->interrupted = true;
     bool waits = w->sw.w.on != NULL;
-    if (waits)
+    if (waits) {
         space_unwait_locked(fs, &w->sw);
+        space_give_data_locked(fs, w->n);
+    }
     fs_unlock(fs);
     if (waits) {
         fuse_reply_err(req, EINTR);
@@ -98,17 +104,30 @@ static void interrupt_writing(fuse_req_t req, void *data)
     }
 }
 
-static void wait_to_write(fuse_req_t req, struct handle *h, struct fuse_bufvec *in, uint64_t off)
+static void give_data(struct fs *fs, size_t n)
 {
-    size_t n = fuse_buf_size(in);
+    fs_lock(fs);
+    space_give_data_locked(fs, n);
+    fs_unlock(fs);
+}
+
+/* `whole`: the kernel does not come again with the rest of a short write. */
+static void wait_to_write(fuse_req_t req, struct handle *h, struct fuse_bufvec *in, uint64_t off,
+                          bool whole)
+{
+    struct fs *fs = fuse_req_userdata(req);
+    fs_lock(fs);
+    size_t n = space_keep_data_locked(fs, off, fuse_buf_size(in), whole);
+    fs_unlock(fs);
     struct writing *w = calloc(1, sizeof(*w) + n);
     if (!w) {
+        give_data(fs, n);
         fuse_reply_err(req, ENOMEM);
         return;
     }
     w->sw.w.fn = go_on;
     w->req = req;
-    w->fs = fuse_req_userdata(req);
+    w->fs = fs;
     w->h = h;
     w->off = off;
     w->n = n;
@@ -116,6 +135,7 @@ static void wait_to_write(fuse_req_t req, struct handle *h, struct fuse_bufvec *
     out.buf[0].mem = w->data;
     ssize_t got = fuse_buf_copy(&out, in, 0);
     if (got < (ssize_t)n) {
+        give_data(fs, n);
         fuse_reply_err(req, got < 0 ? (int)-got : EIO);
         free(w);
         return;
@@ -139,7 +159,7 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
     int rc = file_write_begin_locked(fs, h, (uint64_t)off, n, NULL, &fd);
     fs_unlock(fs);
     if (rc == -EAGAIN) {
-        wait_to_write(req, h, in, (uint64_t)off);
+        wait_to_write(req, h, in, (uint64_t)off, fi->writepage);
         return;
     }
     if (rc < 0) {

@@ -182,6 +182,25 @@ void space_force_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t
     fs->space->taken += imap_total(&st->room) - before;
 }
 
+size_t space_keep_data_locked(struct fs *fs, uint64_t off, size_t n, bool whole)
+{
+    struct space *s = fs->space;
+    size_t most = (size_t)(SPACE_SHORT_WRITE - off % SPACE_SHORT_WRITE);
+    if (!whole && n > most && s->data + n > fs->opt->memory_max / 4) {
+        s->short_writes++;
+        n = most;
+    }
+    s->data += n;
+    if (s->data > s->data_peak)
+        s->data_peak = s->data;
+    return n;
+}
+
+void space_give_data_locked(struct fs *fs, size_t n)
+{
+    fs->space->data -= n;
+}
+
 static void list_wait(struct fs *fs, struct space_wait *sw)
 {
     if (!sw->listed)

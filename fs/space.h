@@ -21,6 +21,11 @@
  *             part is allowed, any other use of it before Complete is -ENOSPC. If the upload
  *             vanishes from the server, the file cannot be stored any more: -EIO, never an object
  *             with holes.
+ * Waiting     The data of writes that wait take at most a quarter of memory_max (the rest is for
+ *             reading). Beyond it only the first bytes of a write are kept: it waits like the others
+ *             and is then a short one, as write(2) allows; its writer comes again with the rest. What
+ *             the kernel writes back of a shared map must not be short, and is kept as a whole: it
+ *             sends few of those at a time.
  * Uploads     At most open_uploads multipart uploads are open; a further one waits.
  * Locking     everything under fs->lock.
  */
@@ -31,6 +36,9 @@
 
 /* A file is cut into short parts no more often than this: there are 10,000 part numbers. */
 enum { SPACE_IDLE_MS = 5000, SPACE_CUTS_MAX = 64, SPACE_BLOCK = 4096 };
+
+/* Of a write for which there is no memory so much is kept, up to the end of a block. */
+enum { SPACE_SHORT_WRITE = SPACE_BLOCK };
 
 /* A write that waits; owned by its request. `w.fn` runs when it is to be tried again. */
 struct space_wait {
@@ -50,6 +58,9 @@ struct space {
     uint64_t stored_seq;      /* counts stored parts, for their age */
     struct waitlist queue;    /* of struct space_wait, for room */
     struct space_wait *waits; /* every write that waits, for room or anything else */
+    uint64_t data;            /* bytes of writes that wait, in memory */
+    uint64_t data_peak;       /* the most that it ever was */
+    uint64_t short_writes;    /* that were cut for want of memory */
     unsigned uploads_waiting; /* files that wait for another upload's end */
     bool pressing;
 };
@@ -65,6 +76,11 @@ int space_reserve_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_
 
 /* The same for bytes that cannot wait: they count, even beyond the limit. */
 void space_force_locked(struct fs *fs, struct staged *st, uint64_t off, uint64_t n);
+
+/* How many of the n bytes at `off` may be kept in memory by a write that begins to wait: n, or fewer
+ * unless `whole`. They count until they are given back. */
+size_t space_keep_data_locked(struct fs *fs, uint64_t off, size_t n, bool whole);
+void space_give_data_locked(struct fs *fs, size_t n);
 
 /* Queues a write for room, or in another list. */
 void space_wait_locked(struct fs *fs, struct space_wait *sw, struct staged *st, uint64_t off,

@@ -8,6 +8,7 @@
 #include "fs/errors.h"
 #include "fs/fetch.h"
 #include "fs/inode.h"
+#include "fs/space.h"
 #include "fs/staged.h"
 #include "net/base/clock.h"
 #include "net/engine.h"
@@ -100,6 +101,16 @@ static void dump_core(const struct fs *fs, struct buf *out)
     value(out, "staged_files", "gauge", "Files that have local content", files);
     value(out, "staged_files_unstored", "gauge", "Of them: to be stored", dirty);
     value(out, "staged_bytes", "gauge", "Bytes of local content", bytes);
+    uint64_t waiting = 0;
+    const struct space_wait *sw;
+    DL_FOREACH (fs->space->waits, sw)
+        waiting++;
+    value(out, "writes_waiting", "gauge", "Writes that wait, for room or anything else", waiting);
+    value(out, "write_wait_bytes", "gauge", "Memory that holds data of writes that wait",
+          fs->space->data);
+    value(out, "write_wait_peak_bytes", "gauge", "The most that it ever was", fs->space->data_peak);
+    value(out, "short_writes_total", "counter", "Writes that were cut for want of that memory",
+          fs->space->short_writes);
     value(out, "transfers", "gauge", "Uploads of a part or a file under way", fs->transfers);
     value(out, "names", "gauge", "Names known", fs->n_inodes);
     value(out, "errors_total", "counter", "Failures noted in the file errors",

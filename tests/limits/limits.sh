@@ -234,6 +234,68 @@ tx_interrupted_wait() { # timeout=120
     check_eq "nothing is stored" "$(oc list)" ""
 }
 
+stat_of() { awk -v name="obsmount_$1" '$1 == name { print $2 }' "$M/.obsmount/stats"; }
+
+# The data of writes that wait stay within a quarter of memory_max, however many there are; each waits
+# for its turn, and all end well.
+tx_waiting_data() { # timeout=240
+    local writers=200 budget=$((2 * mib)) i
+    service_start
+    oc faults '[{"operation":"UploadPart","count":-1,"stall":true},{"operation":"PutObject","count":-1,"stall":true}]'
+    mounted_with "staging_max=$((6 * part_size)),memory_max=8M,stall_timeout=200s"
+    make_file "$T/src" $((part_size + 100000))
+    python3 - "$M" "$T/src" $writers <<'PY' &
+import os, sys
+mount, source, writers = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with open(source, "rb") as f:
+    data = f.read()
+children = []
+for i in range(writers):
+    pid = os.fork()
+    if pid == 0:
+        left = memoryview(b"writer %d\n" % i + data)
+        fd = os.open(f"{mount}/f{i}", os.O_CREAT | os.O_WRONLY, 0o644)
+        while left:
+            n = os.write(fd, left)
+            if n <= 0:
+                os._exit(1)
+            left = left[n:]
+        try:
+            os.close(fd)
+        except OSError as e:
+            os._exit(2)
+        os._exit(0)
+    children.append(pid)
+sys.exit(any([os.waitpid(pid, 0)[1] for pid in children]))
+PY
+    local program=$!
+    for ((i = 0; i < 600; i++)); do
+        [ "$(stat_of writes_waiting)" -lt $((writers - 10)) ] || break
+        kill -0 $program || fail "the writers have ended"
+        sleep 0.1
+    done
+    echo "$(stat_of writes_waiting) writes wait, with $(stat_of write_wait_bytes) bytes"
+    [ "$(stat_of writes_waiting)" -ge $((writers - 10)) ] || fail "the writers do not wait"
+    check "ls meanwhile" run_limited 20 ls "$M" >/dev/null
+    oc faults '[]'
+    wait $program || fail "a writer failed"
+    echo "at most $(stat_of write_wait_peak_bytes) bytes, $(stat_of short_writes_total) short writes"
+    [ "$(stat_of write_wait_peak_bytes)" -le $((budget + writers * 4096)) ] || fail "too much memory"
+    [ "$(stat_of short_writes_total)" -ge $((writers / 2)) ] || fail "hardly any write was short"
+    check_eq "what waits at last" "$(stat_of writes_waiting) $(stat_of write_wait_bytes)" "0 0"
+    PYTHONPATH=$top/tests/lib python3 - "$OBS_PORT" "$T/keys" "$T/src" $writers <<'PY' || fail "a file differs"
+import sys
+import obsclient
+port, keys, source, writers = sys.argv[1:]
+ak, sk = open(keys).readline().strip().split(":")[:2]
+client = obsclient.Client(int(port), ak, sk, "bkt")
+data = open(source, "rb").read()
+for i in range(int(writers)):
+    if client.request("GET", b"f%d" % i)[2] != b"writer %d\n" % i + data:
+        sys.exit(f"f{i} differs")
+PY
+}
+
 # What rsync does: a temporary name, written, closed, renamed.
 as_rsync() { # FILE NAME
     python3 - "$1" "$M" "$2" <<'PY'
