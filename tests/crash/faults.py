@@ -114,17 +114,23 @@ def drop_uploads(bench):
         bench.client.request("DELETE", key, {"uploadId": u["UploadId"]})
 
 
+def give_keys(bench, number, expire=None):
+    """New keys come into the file; those of that number expire before."""
+    if expire is not None:
+        lab.admin("POST", "/-/credentials", {"expire": [f"KEYS{bench.prefix[:-1]}{expire}"]})
+    if number is None:
+        return
+    text = f"KEYS{bench.prefix[:-1]}{number}:secret{number}"
+    lab.admin("POST", "/-/credentials", {"add": [text]})
+    bench.keys = bench.dir + "/keys"
+    with open(bench.keys + ".new", "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+        f.write(text + "\n")
+    os.rename(bench.keys + ".new", bench.keys)
+
+
 def credentials_expire(bench):
     """In the middle of an upload; new ones come into the file."""
-    bench.keys = bench.dir + "/keys"
-
-    def keys(text):
-        with open(bench.keys + ".new", "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
-            f.write(text + "\n")
-        os.rename(bench.keys + ".new", bench.keys)
-
-    lab.admin("POST", "/-/credentials", {"add": ["FIRSTKEY:firstsecret"]})
-    keys("FIRSTKEY:firstsecret")
+    give_keys(bench, 1)
     bench.mount()
     fd = os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY, 0o644)
     bench.model.begin({"f": MULTI})
@@ -133,12 +139,81 @@ def credentials_expire(bench):
     until = time.monotonic() + lab.LIMIT_S
     while count("UploadPart") - before < 2 and time.monotonic() < until:
         time.sleep(0.01)
-    lab.admin("POST", "/-/credentials", {"expire": ["FIRSTKEY"], "add": ["SECONDKEY:secondsecret"]})
-    keys("SECONDKEY:secondsecret")
+    give_keys(bench, 2, expire=1)
     workloads.write_at(fd, MULTI[400 * K:], 400 * K)
     os.close(fd)
     bench.model.done({"f": MULTI})
     bench.finish()
+
+
+def credentials_expired_at_mount(bench):
+    """What was promised stays, locally and on the server, as long as the keys are of no use: whether the
+    mount is refused, or they expire a moment later. With new ones in the file it goes on by itself."""
+    def is_kept(when):
+        check(bench.state_files(".journal") and bench.state_files(".data"), f"the data are gone {when}")
+        check(len(open_uploads(bench)) == 1, f"{when} the uploads are {open_uploads(bench)}")
+
+    give_keys(bench, 1)
+    bench.mount(crash_at="send.complete", options="durability=stage")
+    must_write(bench, "f", MULTI)
+    bench.wait_dead()
+    bench.kill()
+    give_keys(bench, None, expire=1)
+    try:
+        bench.mount(options="durability=stage")
+    except lab.Failed as refused:
+        check("expired" in str(refused).lower(), f"the mount does not say why: {refused}")
+    else:
+        raise lab.Failed("it is mounted with keys that have expired")
+    is_kept("after a mount that was refused")
+
+    give_keys(bench, 2)
+    sent = count("UploadPart")
+    faults(*({"operation": op, "expired_token": True, "count": -1} for op in ("HeadObject", "ListParts")))
+    bench.remount(options="durability=stage,retry_time=1s")
+    give_keys(bench, None, expire=2)
+    faults()
+    said(bench, "the server did not say what it has")
+    is_kept("while the keys are of no use")
+    give_keys(bench, 3)
+    until = time.monotonic() + 2 * lab.LIMIT_S  # it is tried again after half a minute
+    while "f" not in bench.stored():
+        check(time.monotonic() < until, "it does not go on with new keys")
+        time.sleep(0.2)
+    check(count("UploadPart") == sent, "parts that the service has were sent again")
+    bench.finish()
+    check(bench.stored().get("f") == MULTI, "the file was not stored")
+
+
+def listed(bench):
+    with open(bench.mnt + "/.obsmount/uploads.json") as f:
+        return json.load(f)["uploads"]
+
+
+def wrong_etag(operation, times):
+    """The answer does not have the ETag that the whole must have: once more from staging, under a new
+    upload; if that does not help it is an error, and the data are kept."""
+    def case(bench):
+        bench.put("f", workloads.OLD)
+        time.sleep(1.1)
+        bench.mount()
+        before = count("InitiateMultipartUpload")
+        faults({"operation": operation, "key": bench.prefix + "f", "wrong_etag": True, "count": times})
+        error = write(bench, "f", MULTI)
+        faults()
+        begun = count("InitiateMultipartUpload") - before
+        said(bench, "checksum mismatch")
+        if times > 0:
+            check(error is None, f"it was not sent again: {error}")
+            check(begun == 1 + times, f"{begun} uploads")
+        else:
+            check(error and error.errno == lab.errno.EIO, f"close gave {error}")
+            check(begun == 3, f"{begun} uploads")
+            check([u["state"] for u in listed(bench)] == ["failed"], f"uploads are {listed(bench)}")
+            check(bench.state_files(".data"), "the data are not kept")
+            bench.model.may["f"] = {workloads.OLD, MULTI}  # what was completed was right
+        bench.finish()
+    return case
 
 
 def bucket_deleted(bench):
@@ -580,6 +655,13 @@ CASES.update({f"flipped_journal_{n}": flipped_journal(n, "durability=stage" if n
 GROUPS = {
     "orphans": {f.__name__: f for f in (orphan_failed, orphan_of_a_crash)},
     "sealed": {f.__name__: f for f in (flipped_while_waiting, syncs_while_published)},
+}
+GROUPS["verify"] = {
+    "credentials_expired_at_mount": credentials_expired_at_mount,
+    "wrong_etag_once": wrong_etag("CompleteMultipartUpload", 1),
+    "wrong_etag_twice": wrong_etag("CompleteMultipartUpload", 2),
+    "wrong_etag_always": wrong_etag("CompleteMultipartUpload", -1),
+    "wrong_etag_seen": wrong_etag("HeadObject", -1),
 }
 GROUPS["power"] = {
     "power_part": power_cut("answer.part:1", is_known),
