@@ -242,22 +242,25 @@ static bool drop_kept(struct fs *fs)
     }
     if (!worst)
         return false;
-    if (worst->state.failed) {
-        struct err err;
+    struct err err;
+    bool failed = worst->state.failed;
+    if (failed)
         err_set(
             &err, -ENOSPC,
             "dropped to stay within staging_max: it had failed with %s and was kept for a retry",
             err_text(worst->state.failed_eno));
-        log_err(fs->log, LOG_LEVEL_WARNING, "staging", &err, "'%s'", worst->state.key);
-        errors_add(fs->errors, "staging", worst->state.key, &err);
+    else
+        err_set(
+            &err, -ENOSPC,
+            "it was interrupted, and its local data are dropped to stay within staging_max; its "
+            "stored parts are kept");
+    log_err(fs->log, failed ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE, "staging", &err, "'%s'",
+            worst->state.key);
+    errors_add(fs->errors, "staging", worst->state.key, &err);
+    if (failed)
         kept_drop_locked(fs, worst, true);
-    } else {
-        log_notice(fs->log, "staging",
-                   "the local data of the interrupted '%s' are dropped to stay within staging_max, "
-                   "its stored parts are kept",
-                   worst->state.key);
+    else
         kept_drop_data_locked(fs, worst);
-    }
     return true;
 }
 
