@@ -370,6 +370,93 @@ tx_vanished() { # timeout=120
     check_eq "nothing is stored" "$(oc list)" ""
 }
 
+# When somebody waits and nothing else helps, what is kept of interrupted files goes.
+tx_room_of_the_interrupted() { # timeout=120
+    service_start
+    mounted_with "staging_max=$((6 * part_size))"
+    make_file "$T/in" $((5 * part_size))
+    python3 - "$T/in" "$M/dead" "$T/ready" <<'PY' &
+import sys, time
+with open(sys.argv[2], "wb", buffering=0) as f:
+    f.write(open(sys.argv[1], "rb").read())
+    open(sys.argv[3], "w").close()
+    time.sleep(60)
+PY
+    local writer=$! i
+    for ((i = 0; i < 400; i++)); do
+        [ ! -e "$T/ready" ] || break
+        sleep 0.05
+    done
+    kill -9 "$writer"
+    wait "$writer" 2>/dev/null
+    for ((i = 0; i < 400; i++)); do
+        ! grep -q interrupted "$M/.obsmount/uploads" || break
+        sleep 0.05
+    done
+    check "it is kept" grep -q interrupted "$M/.obsmount/uploads"
+    make_file "$T/large" $((10 * part_size))
+    check "cp" cp "$T/large" "$M/f"
+    oc get f | cmp - "$T/large" || fail "the content"
+    check "errors names it" grep -q dead "$M/.obsmount/errors"
+    check "so does the log" grep -q "dead" "$T/mount.log"
+}
+
+# What durability=stage has promised stays, and fills the room while the service is away: who comes then
+# gets ENOSPC. All that was promised is stored when it is back.
+tx_promised_fills_the_room() { # timeout=120
+    service_start
+    mounted_with "durability=stage,retry_time=1s,staging_max=$((6 * part_size))"
+    oc faults '[{"operation":"PutObject","count":-1,"status":503,"code":"SlowDown"}]'
+    make_file "$T/in" $part_size
+    local n=0 i
+    while cp "$T/in" "$M/f$n" 2>"$T/why"; do
+        n=$((n + 1))
+        [ "$n" -le 6 ] || fail "$n files are promised"
+    done
+    grep -q "No space left" "$T/why" || fail "cp: $(cat "$T/why")"
+    rm -f "$M/f$n"
+    [ "$n" -ge 2 ] || fail "only $n files are promised"
+    check_eq "stored" "$(oc list)" ""
+    oc faults '[]'
+    for ((i = 0; i < 300; i++)); do
+        [ "$(oc list | wc -l)" -lt "$n" ] || break
+        sleep 0.2
+    done
+    check_eq "stored" "$(oc list | cut -f 1 | xargs)" "$(seq -f 'f%.0f' 0 $((n - 1)) | xargs)"
+    oc get "f$((n - 1))" | cmp - "$T/in" || fail "the content"
+}
+
+# Far behind the beginning parts are so large that staging does not hold four of them.
+tx_parts_too_large() {
+    service_start
+    mounted_with "staging_max=$((6 * part_size)),max_file_size=40T"
+    python3 - "$M/f" <<'PY' || fail "a write far behind"
+import errno, os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+try:
+    os.pwrite(fd, b"x", 30 << 40)
+except OSError as e:
+    assert e.errno == errno.ENOSPC, e
+else:
+    sys.exit("it was taken")
+PY
+    check "the log names it" grep -q "staging_max" "$T/mount.log"
+}
+
+# Staging that does not outlive the machine.
+tx_state_in_memory() {
+    mkdir "$T/state"
+    mount -t tmpfs -o size=64m none "$T/state" 2>/dev/null || skip "no tmpfs can be mounted"
+    trap 'umnt "$M" 2>/dev/null; umount "$T/state"; clean_up' EXIT
+    service_start
+    mounted_with
+    check "it is warned of" grep -q "warning.*tmpfs\|warning.*memory" "$T/mount.log"
+    leave
+    mounted=()
+    umount "$T/state" || fail "umount of the state directory"
+    trap clean_up EXIT
+}
+
 # The disk, not staging_max, is the limit: a tenth of it stays free.
 tx_small_disk() { # timeout=180
     dd if=/dev/zero of="$T/disk" bs=1M count=0 seek=200 2>/dev/null

@@ -112,6 +112,38 @@ t_root_attributes() {
     check_eq "keys" "$(keys | sed 's/^\/$//')" ""
 }
 
+# A bucket has no object for its root: the state directory of this machine keeps what is set.
+t_root_attributes_are_kept() {
+    check "chmod" chmod 711 "$M"
+    check "touch" touch -d @1234567 "$M"
+    drop_pages
+    check_eq "after a remount" "$(stat -c '%a %Y' "$M")" "711 1234567"
+    check_eq "keys" "$(keys)" ""
+}
+
+# With a prefix it is a directory like others.
+tx_root_attributes_below_prefix() { # s3-long
+    service_start
+    mnt bkt:/p "$M" "dialect=$dialect" || fail "the mount"
+    check "chmod" chmod 711 "$M"
+    leave
+    check_eq "keys" "$(keys)" p/
+    rm -rf "$T/state"
+    mnt bkt:/p "$M" "dialect=$dialect" || fail "the mount"
+    check_eq "after a remount" "$(stat -c %a "$M")" 711
+}
+
+# One request to make it; to remove it one that asks whether it is empty, and one that removes it.
+t_mkdir_rmdir_costs() { # s3-long
+    ls "$M"
+    oc reset
+    check "mkdir" mkdir "$M/d"
+    check_eq "PUTs of all" "$(requests PutObject) of $(requests)" "1 of 1"
+    oc reset
+    check "rmdir" rmdir "$M/d"
+    check_eq "listings, DELETEs of all" "$(requests ListObjects) $(requests DeleteObject) of $(requests)" "1 1 of 2"
+}
+
 t_rename_empty() { # s3-long
     mkdir "$M/a"
     check "mv" mv "$M/a" "$M/b"

@@ -184,7 +184,7 @@ t_quota() { # s3-long
     remount retry_time=1s
     oc faults '[{"operation": "PutObject", "count": -1, "status": 403, "code": "InsufficientStorageSpace"}]'
     python_case <<'EOF_PY'
-expect("EDQUOT|ENOSPC", write_all, M + "/f", b"new")
+expect("EDQUOT", write_all, M + "/f", b"new")
 EOF_PY
     oc faults '[]'
 }
@@ -280,6 +280,19 @@ t_lying_service() { # s3-long
     drop_pages retry_time=2s
     oc faults '[{"operation": "GetObject", "count": 1, "short_body": 100}, {"operation": "GetObject", "count": 1, "long_body": 100}]'
     check "content" cmp "$T/f" "$M/f"
+    oc faults '[]'
+}
+
+# A rename that has to store the file first waits no longer than rename_wait; it is stored later.
+t_rename_wait() {
+    remount rename_wait=1s
+    echo old | oc put f >/dev/null
+    oc faults '[{"operation": "PutObject", "key": "f", "count": -1, "status": 503, "code": "SlowDown"}]'
+    python_case <<'EOF_PY'
+write_all(M + "/.f.Ab12Cd", b"new")
+expect("ETIMEDOUT", os.rename, M + "/.f.Ab12Cd", M + "/f")
+EOF_PY
+    check_eq "content" "$(oc get f)" old
     oc faults '[]'
 }
 

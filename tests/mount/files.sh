@@ -312,6 +312,30 @@ t_unlink_while_open_large() { # s3
     unlink_while_open $((part_size * 2 + 1000))
 }
 
+# Larger than unlink_keep: what was not read before is gone.
+tx_unlink_beyond_keep() {
+    service_start
+    mounted_with unlink_keep=1000
+    begin $((16 << 20))
+    ls "$M" >/dev/null
+    python3 - "$M/f" "$T/local" <<'EOF_PY' || fail "the holder of a removed file"
+import errno, os, sys
+want = open(sys.argv[2], "rb").read()
+fd = os.open(sys.argv[1], os.O_RDONLY)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+assert os.pread(fd, 4096, 0) == want[:4096]
+os.unlink(sys.argv[1])
+assert os.pread(fd, 4096, 0) == want[:4096]
+try:
+    os.pread(fd, 4096, len(want) - 4096)
+except OSError as e:
+    assert e.errno == errno.ESTALE, e
+else:
+    sys.exit("what nobody has kept was read")
+EOF_PY
+    check_eq "objects" "$(oc list)" ""
+}
+
 # Never stored: created, removed, then used.
 t_unlink_new_while_open() { # s3-long
     python3 - "$M/f" <<'EOF_PY' || fail "the holder of a removed file"
@@ -581,6 +605,39 @@ t_o_sync() { # s3
     oc reset
     check "dd" dd if="$T/local" of="$M/f" bs=10000 oflag=sync status=none
     check_eq "PUTs" "$(requests PutObject UploadPart)" 1
+    same_everywhere
+}
+
+# What was written with O_SYNC is on the local disk, with its journal; only close stores it.
+t_o_sync_is_local() {
+    oc reset
+    check "writer" python3 - "$M/f" "$T/state" "$OBS_PORT" "$top/tests/lib" <<'EOF_PY'
+import glob, os, sys
+sys.path.insert(0, sys.argv[4])
+import obsclient
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_SYNC)
+os.write(fd, b"synced" * 500)
+os.fsync(fd)
+[data] = glob.glob(sys.argv[2] + "/*/*.data")
+assert open(data, "rb").read() == b"synced" * 500
+assert os.path.getsize(data[:-5] + ".journal") > 0
+operations = obsclient.admin(int(sys.argv[3]), "GET", "/-/requests")["operations"]
+assert operations.get("PutObject", {"count": 0})["count"] == 0
+os.close(fd)
+EOF_PY
+    check_eq "PUTs" "$(requests PutObject UploadPart)" 1
+    check_eq "size" "$(oc list f | cut -f 2)" 3000
+}
+
+# A small object that is changed: fetched once, stored as a whole once.
+t_change_small_costs() { # s3-long
+    begin 5000
+    drop_pages
+    ls "$M" >/dev/null
+    oc reset
+    both append more @
+    check_eq "GETs, PUTs" "$(requests GetObject) $(requests PutObject)" "1 1"
+    check_eq "copies and parts" "$(requests CopyObject CopyPart UploadPart)" 0
     same_everywhere
 }
 

@@ -100,6 +100,20 @@ EOF_PY
     check_eq "after close" "$(oc get f | xargs)" "first second"
 }
 
+# Each fsync of a changed file is an upload; one of an unchanged file is none.
+t_fsync_costs() { # s3-long
+    oc reset
+    check "writer" python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+for piece in (b"a", b"b", b"c"):
+    os.write(fd, piece)
+    os.fsync(fd)
+    os.fsync(fd)
+os.close(fd)' "$M/f"
+    check_eq "what was stored" "$(stored_sizes f)" "1 2 3"
+}
+
 # A writer that a signal ends has not closed: what was there stays.
 killed_writer() { # SIGNAL SIZE
     echo old | oc put existing >/dev/null

@@ -102,6 +102,23 @@ t_sequential_read() { # s3
     [ "$bytes" -le $((part_size * 6 + 100 + 65536)) ] || fail "$bytes bytes were fetched of $((part_size * 6 + 100))"
 }
 
+# At random places only what was asked for is fetched.
+t_random_reads_are_exact() {
+    make_file "$T/f" $((32 << 20))
+    oc put f "$T/f" >/dev/null
+    drop_pages
+    check "reads" python3 - "$M/f" "$T/f" <<'EOF_PY'
+import os, sys
+want = open(sys.argv[2], "rb").read()
+fd = os.open(sys.argv[1], os.O_RDONLY)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+for i in (300, 20, 411, 77, 250, 5, 390, 160, 480, 111, 333, 222):
+    assert os.pread(fd, 65536, i * 65536) == want[i * 65536:(i + 1) * 65536], i
+EOF_PY
+    [ "$(oc bytes GetObject)" -le $((24 * 65536)) ] ||
+        fail "$(oc bytes GetObject) bytes were fetched for $((12 * 65536))"
+}
+
 # 4 KiB at the beginning of a large file.
 t_first_bytes() { # s3-long
     make_file "$T/f" $((16 << 20))
