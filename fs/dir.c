@@ -15,6 +15,8 @@
 #include "fs/staged.h"
 #include "net/base/clock.h"
 
+enum { SMALL_NAMES = 500 };
+
 /* State of ours that no answer of the service overrides. */
 static bool is_ours(const struct inode *inode)
 {
@@ -196,9 +198,12 @@ int dir_attr_locked(struct fs *fs, struct inode *inode, int64_t max_age_ms, stru
     return rc;
 }
 
-/* Is a look-up of one more name in `dir` the sign that somebody goes through it? */
+/* Is a look-up of one more name in `dir` the sign that somebody goes through it? One page is known to
+ * answer for all of a small directory: that costs no more than to ask for the name. */
 static bool should_list(const struct fs *fs, struct inode *dir, int64_t now)
 {
+    if (dir->list_pages == 1 && HASH_COUNT(dir->children) < SMALL_NAMES)
+        return true;
     if (now - dir->lookups_ms > fs->opt->meta_ttl) {
         dir->lookups_ms = now;
         dir->lookups = 0;

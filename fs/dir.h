@@ -6,7 +6,8 @@
  * Cost        A complete listing is valid for meta_ttl after its last page and answers every name
  *             in the directory, existing or not. Without one, the first look-up is one page (prefix
  *             = name); the second within meta_ttl lists the directory, unless it is known to be of
- *             more than DIR_PAGES_MAX pages. A HEAD brings the attributes of an object the first
+ *             more than DIR_PAGES_MAX pages. One that was listed before by one page is listed at
+ *             once: that is one request, too. A HEAD brings the attributes of an object the first
  *             time; they are kept as long as listings show the same ETag, size and Last-Modified.
  * Ahead       After two look-ups in a freshly listed directory, the attributes of its other objects
  *             are fetched ahead, PREFETCH_MAX at a time, in the order of the listing.

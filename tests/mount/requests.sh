@@ -57,6 +57,18 @@ t_missing_name_costs_one_request() { # s3-long
     check_eq "requests" "$(requests)" 1
 }
 
+# What was known of a small directory is too old: one listing of it answers for all names again.
+t_small_directory_is_listed_again() { # s3-long
+    remount meta_ttl=1s
+    mkdir "$M/d"
+    echo a >"$M/d/a"
+    sleep 1.2
+    oc reset
+    local i
+    for i in 1 2 3 4 5; do [ ! -e "$M/d/b$i" ] || fail "it exists"; done
+    check_eq "listings of the root and of it" "$(requests ListObjects)" 2
+}
+
 # A small file that was never looked at: its attributes for the look-up, and its content by one GET.
 t_small_file_is_one_get() { # s3
     oc fill d/f 20 1000
