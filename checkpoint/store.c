@@ -283,6 +283,8 @@ static int open_all(struct store *st, const struct store_params *p, struct err *
         return err_set(e, rc, "the path '%s' is too long", root);
     if (snprintf(st->bucket, sizeof(st->bucket), "%s", p->bucket) >= (int)sizeof(st->bucket))
         return err_set(e, -ENAMETOOLONG, "the bucket's name is too long");
+    if (snprintf(st->prefix, sizeof(st->prefix), "%s", p->prefix) >= (int)sizeof(st->prefix))
+        return err_set(e, -ENAMETOOLONG, "the prefix is too long");
 
     rc = open_dir(st, e);
     if (rc == 0 && !p->read_only)

@@ -11,6 +11,8 @@
  *               ID.journal  ID.data     an unfinished upload and its staging file, 0600
  *               changes                 attribute changes that are not sent yet (ledger.h)
  *               moves                   directory renames that are not finished (ledger.h)
+ *               changes.N  moves.N      the same of another state directory, taken over and not
+ *                                       read yet
  *               index.db                the attribute index (index.h)
  *             ROOT is `state_dir`, else /var/lib/obsmount for root, else
  *             $XDG_STATE_HOME/obsmount (only if absolute), else ~/.local/state/obsmount.
@@ -102,6 +104,7 @@ struct store_sibling {
     char bucket[64];
     char prefix[1025];
     uint32_t n_unfinished; /* journals in it */
+    bool ledgers;          /* changes of attributes or renames may be unfinished, too */
     uint64_t data_bytes;   /* of their staging */
     int32_t locked_by;     /* pid of a running driver, 0 if none, -1 if it is not known which */
 };
@@ -109,10 +112,22 @@ struct store_sibling {
 /* The siblings of the same bucket that have unfinished work. The caller frees *ret. */
 int store_siblings(const struct store *st, struct store_sibling **ret, size_t *ret_n);
 
-/* Takes over all uploads of the sibling `id` under new ids, and says how many. -ENOENT no such
- * directory, -EINVAL not an id or another bucket's, -EBUSY a driver runs on it. Ends as if never
- * begun, or can be repeated, when the power goes in the middle. */
-int store_adopt(struct store *st, const char *id, uint32_t *ret_n, struct err *e);
+/* What store_adopt() has done. */
+struct store_adopted {
+    uint32_t n_uploads;
+    uint32_t n_ledgers; /* `changes` and `moves` */
+    bool ledgers_stay;  /* they may name keys outside of our prefix */
+    char prefix[1025];  /* the sibling's */
+};
+
+/* Takes over all uploads of the sibling `id` under new ids, and its ledgers NAME as NAME.N, which
+ * their owners then read (store_taken()). -ENOENT no such directory, -EINVAL not an id or another
+ * bucket's, -EBUSY a driver runs on it. Ends as if never begun, or can be repeated, when the power
+ * goes in the middle. */
+int store_adopt(struct store *st, const char *id, struct store_adopted *ret, struct err *e);
+
+/* The numbers N of the files NAME.N, ascending. The caller frees *ret. */
+int store_taken(const struct store *st, const char *name, uint64_t **ret, size_t *ret_n);
 
 /* True if the directory is on a file system in memory: staging there does not outlive a reboot. */
 bool store_on_tmpfs(const struct store *st);

@@ -13,6 +13,7 @@ struct store {
     char path[PATH_MAX];
     char id[STORE_MOUNT_ID_LEN + 1];
     char bucket[64];
+    char prefix[1025];
     int dir_fd;
     int lock_fd; /* -1: read-only */
 

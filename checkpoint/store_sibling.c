@@ -2,6 +2,7 @@
 // Other state directories of the same bucket, and taking one over; see store.h.
 #include "checkpoint/store_impl.h"
 
+#include "checkpoint/record.h"
 #include "net/base/cleanup.h"
 
 #include <ctype.h>
@@ -79,6 +80,14 @@ static void count_work(int dir_fd, struct store_sibling *s)
     }
 }
 
+// More than a header: whether a record of it still matters, its owner finds out.
+static bool has_ledger(int dir_fd, const char *name)
+{
+    struct stat sb;
+    return fstatat(dir_fd, name, &sb, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(sb.st_mode) &&
+           sb.st_size > RECORD_HEADER_SIZE;
+}
+
 // False: not a state directory of this bucket, or nothing is left in it.
 static bool look_at(const struct store *st, const char *id, struct store_sibling *s)
 {
@@ -88,7 +97,8 @@ static bool look_at(const struct store *st, const char *id, struct store_sibling
         return false;
     memcpy(s->id, id, STORE_MOUNT_ID_LEN + 1);
     count_work(dir_fd, s);
-    if (s->n_unfinished == 0)
+    s->ledgers = has_ledger(dir_fd, "changes") || has_ledger(dir_fd, "moves");
+    if (s->n_unfinished == 0 && !s->ledgers)
         return false;
     s->locked_by = store_is_locked(dir_fd) ? store_locked_by(dir_fd) : 0;
     return true;
@@ -188,7 +198,87 @@ static int adopt_one(struct store *st, int from_fd, const struct store_entry *on
     return 0;
 }
 
-int store_adopt(struct store *st, const char *id, uint32_t *ret_n, struct err *e)
+/* The ledger gets another name and place in one step. */
+static int adopt_ledger(struct store *st, int from_fd, const char *name, uint32_t *n)
+{
+    char to[64];
+    uint64_t id;
+    if (!has_ledger(from_fd, name))
+        return 0;
+    do { /* after a power cut a number may be given out again */
+        int rc = store_new_id(st, &id);
+        if (rc < 0)
+            return rc;
+        (void)snprintf(to, sizeof(to), "%s.%llu", name, (unsigned long long)id);
+    } while (faccessat(st->dir_fd, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+    if (renameat(from_fd, name, st->dir_fd, to) < 0 || fsync(st->dir_fd) < 0 || fsync(from_fd) < 0)
+        return -errno;
+    ++*n;
+    return 0;
+}
+
+static int adopt_ledgers(struct store *st, int from_fd, struct store_adopted *ret)
+{
+    if (strncmp(ret->prefix, st->prefix, strlen(st->prefix)) != 0) {
+        ret->ledgers_stay = has_ledger(from_fd, "changes") || has_ledger(from_fd, "moves");
+        return 0;
+    }
+    int rc = adopt_ledger(st, from_fd, "changes", &ret->n_ledgers);
+    return rc < 0 ? rc : adopt_ledger(st, from_fd, "moves", &ret->n_ledgers);
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The N of "NAME.N". */
+static bool parse_taken(const char *file, const char *name, uint64_t *ret)
+{
+    size_t n = strlen(name);
+    if (strncmp(file, name, n) != 0 || file[n] != '.' || !isdigit((unsigned char)file[n + 1]))
+        return false;
+    char *end;
+    errno = 0;
+    *ret = strtoull(file + n + 1, &end, 10);
+    return *end == 0 && errno == 0;
+}
+
+int store_taken(const struct store *st, const char *name, uint64_t **ret, size_t *ret_n)
+{
+    CLEANUP_FREE uint64_t *v = NULL;
+    size_t n = 0;
+    int rc = 0, fd = openat(st->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    if (!d) {
+        rc = -errno;
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    struct dirent *de;
+    while (rc == 0 && (de = readdir(d))) {
+        uint64_t id;
+        if (!parse_taken(de->d_name, name, &id))
+            continue;
+        uint64_t *more = realloc(v, (n + 1) * sizeof(*v));
+        if (!more)
+            rc = -ENOMEM;
+        else
+            (v = more)[n++] = id;
+    }
+    closedir(d);
+    if (rc < 0)
+        return rc;
+    if (n)
+        qsort(v, n, sizeof(*v), by_number);
+    *ret = steal_ptr(&v);
+    *ret_n = n;
+    return 0;
+}
+
+int store_adopt(struct store *st, const char *id, struct store_adopted *ret, struct err *e)
 {
     struct store_sibling s = {0};
     if (!is_id(id) || strcmp(id, st->id) == 0)
@@ -208,12 +298,15 @@ int store_adopt(struct store *st, const char *id, uint32_t *ret_n, struct err *e
     CLEANUP_FREE struct store_entry *v = NULL;
     size_t n = 0;
     rc = store_list_fd(from_fd, &v, &n);
-    *ret_n = 0;
+    *ret = (struct store_adopted){0};
+    memcpy(ret->prefix, s.prefix, sizeof(ret->prefix));
+    if (rc == 0)
+        rc = adopt_ledgers(st, from_fd, ret);
     for (size_t i = 0; i < n && rc == 0; i++) {
         if (!v[i].has_journal)
             continue;
         rc = adopt_one(st, from_fd, &v[i]);
-        *ret_n += rc == 0;
+        ret->n_uploads += rc == 0;
     }
     if (rc < 0)
         return err_set(e, rc, "cannot take over the state directory '%s': %s", id, err_text(rc));

@@ -18,6 +18,7 @@
 #include "fs/names.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/state.h"
 #include "fs/timer.h"
 #include "fs/worker.h"
 #include "net/base/buf.h"
@@ -108,14 +109,20 @@ static struct change *put(struct changes *c, const struct record_changed *r)
     return ch;
 }
 
+/* The records of a file, and what they add up to. */
+struct reading {
+    struct fs *fs;
+    struct changes *c;
+};
+
 static int replay(void *arg, const struct record *r)
 {
-    struct fs *fs = arg;
-    struct changes *c = fs->changes;
+    struct reading *reading = arg;
+    struct changes *c = reading->c;
     struct change *ch = NULL;
     switch (r->type) {
     case RECORD_CHANGED:
-        index_forget(fs->index, r->changed.key);
+        index_forget(reading->fs->index, r->changed.key);
         return put(c, &r->changed) ? 0 : -ENOMEM;
     case RECORD_SENDING:
         if ((ch = find(c, r->sending.key))) {
@@ -133,61 +140,6 @@ static int replay(void *arg, const struct record *r)
     }
 }
 
-/* A file that is no ledger any more is put aside, so that the mount can go on. */
-static int put_aside(struct fs *fs, const char *dir)
-{
-    char from[PATH_MAX], to[PATH_MAX];
-    (void)snprintf(from, sizeof(from), "%.*s/changes", PATH_MAX - 32, dir);
-    (void)snprintf(to, sizeof(to), "%.*s/changes.damaged", PATH_MAX - 32, dir);
-    log_error(fs->log, "checkpoint",
-              "'%s' is damaged: attributes that were changed just before "
-              "the last mount ended may be lost; it is kept as '%s'",
-              from, to);
-    return rename(from, to) < 0 ? -errno : 0;
-}
-
-int changes_open(struct fs *fs, struct err *err)
-{
-    if (!fs->opt->checkpoint || fs->opt->ro)
-        return 0;
-    struct changes *c = calloc(1, sizeof(*c));
-    if (!c)
-        return err_set(err, -ENOMEM, "out of memory");
-    fs->changes = c;
-    c->next_rewrite = REWRITE_BYTES;
-    const char *dir = store_path(fs->store);
-    struct ledger_report report;
-    int rc = ledger_open(&io_real, dir, "changes", replay, fs, &report, &c->ledger, err);
-    if (rc == -EBADMSG && (rc = put_aside(fs, dir)) == 0)
-        rc = ledger_open(&io_real, dir, "changes", replay, fs, &report, &c->ledger, err);
-    if (rc == 0 && report.lost)
-        log_notice(fs->log, "checkpoint", "the last %llu bytes of 'changes' were not written whole",
-                   (unsigned long long)report.lost);
-    if (rc == 0 && !c->table && report.n_records)
-        (void)ledger_replace(c->ledger, NULL, 0);
-    return rc;
-}
-
-void changes_keep_locked(struct fs *fs)
-{
-    if (fs->changes)
-        fs->changes->keep = true;
-}
-
-void changes_close(struct fs *fs)
-{
-    struct changes *c = fs->changes;
-    if (!c)
-        return;
-    ledger_close(c->ledger, !c->table);
-    for (struct change *ch = c->table, *next; ch; ch = next) {
-        next = ch->hh.next;
-        free_change(c, ch);
-    }
-    free(c);
-    fs->changes = NULL;
-}
-
 static struct record changed_record(const struct change *ch)
 {
     return (struct record){.type = RECORD_CHANGED,
@@ -203,6 +155,83 @@ static struct record sending_record(const struct change *ch)
     return (struct record){
         .type = RECORD_SENDING,
         .sending = {.key = ch->key, .ctime_s = ch->sent_s, .ctime_ns = ch->sent_ns}};
+}
+
+static void free_changes(struct changes *c)
+{
+    for (struct change *ch = c->table, *next; ch; ch = next) {
+        next = ch->hh.next;
+        free_change(c, ch);
+    }
+}
+
+/* A change of another state directory, unless there is a later one of that key here. */
+static int take_change(struct changes *c, const struct change *ch)
+{
+    const struct change *ours = find(c, ch->key);
+    if (ours && (ours->ctime_s > ch->ctime_s ||
+                 (ours->ctime_s == ch->ctime_s && ours->ctime_ns > ch->ctime_ns)))
+        return 0;
+    const struct record recs[] = {changed_record(ch), sending_record(ch)};
+    int rc = ledger_append(c->ledger, recs, ch->sending ? 2 : 1);
+    struct change *taken = rc == 0 ? put(c, &recs[0].changed) : NULL;
+    if (rc == 0 && !taken)
+        rc = -ENOMEM;
+    if (rc == 0) {
+        taken->sending = ch->sending;
+        taken->sent_s = ch->sent_s;
+        taken->sent_ns = ch->sent_ns;
+    }
+    return rc;
+}
+
+static const char lost_changes[] = "attributes that were changed just before the last mount ended";
+
+static int merge(struct fs *fs, const char *file, struct err *err)
+{
+    struct changes other = {0};
+    int rc = state_ledger_open(fs, file, lost_changes, replay, &(struct reading){fs, &other},
+                               &other.ledger, err);
+    for (const struct change *ch = other.table; rc >= 0 && ch; ch = ch->hh.next)
+        rc = take_change(fs->changes, ch);
+    if (rc >= 0)
+        rc = ledger_sync(fs->changes->ledger);
+    free_changes(&other);
+    ledger_close(other.ledger, rc >= 0);
+    return rc < 0 ? rc : 0;
+}
+
+int changes_open(struct fs *fs, struct err *err)
+{
+    if (!fs->opt->checkpoint || fs->opt->ro)
+        return 0;
+    struct changes *c = calloc(1, sizeof(*c));
+    if (!c)
+        return err_set(err, -ENOMEM, "out of memory");
+    fs->changes = c;
+    c->next_rewrite = REWRITE_BYTES;
+    int rc = state_ledger_open(fs, "changes", lost_changes, replay, &(struct reading){fs, c},
+                               &c->ledger, err);
+    if (rc > 0 && !c->table)
+        (void)ledger_replace(c->ledger, NULL, 0);
+    return rc < 0 ? rc : state_merge_taken(fs, "changes", merge, err);
+}
+
+void changes_keep_locked(struct fs *fs)
+{
+    if (fs->changes)
+        fs->changes->keep = true;
+}
+
+void changes_close(struct fs *fs)
+{
+    struct changes *c = fs->changes;
+    if (!c)
+        return;
+    ledger_close(c->ledger, !c->table);
+    free_changes(c);
+    free(c);
+    fs->changes = NULL;
 }
 
 /* Replaces a ledger that has grown by one with what still matters. */

@@ -15,6 +15,7 @@
 #include "fs/crashpoint.h"
 #include "fs/note.h"
 #include "fs/options.h"
+#include "fs/state.h"
 #include "fs/timer.h"
 #include "net/base/buf.h"
 #include "net/base/clock.h"
@@ -180,6 +181,79 @@ static int rekey_journals(struct fs *fs, const struct move *mv)
     return rc;
 }
 
+static struct record move_record(const struct move *mv)
+{
+    return (struct record){.type = RECORD_MOVE,
+                           .move = {.id = mv->id,
+                                    .from = mv->from,
+                                    .to = mv->to,
+                                    .replaces = mv->replaces,
+                                    .server_s = mv->server_s,
+                                    .attrs = {mv->attrs, mv->n_attrs}}};
+}
+
+static struct record copied_record(const struct move *mv, const char *key, const char *etag,
+                                   const char *copy_etag)
+{
+    return (struct record){
+        .type = RECORD_MOVE_COPIED,
+        .move_copied = {.id = mv->id, .key = key, .etag = etag, .copy_etag = copy_etag}};
+}
+
+/* All that is known of it. */
+static int append_move(struct ledger *l, const struct move *mv)
+{
+    struct record rec = move_record(mv);
+    int rc = ledger_append(l, &rec, 1);
+    for (const struct moved *m = mv->copied; rc == 0 && m; m = m->hh.next) {
+        rec = copied_record(mv, m->key, m->etag, m->copy_etag);
+        rc = ledger_append(l, &rec, 1);
+    }
+    rec = (struct record){.type = RECORD_MOVE_DELETE, .move_mark = {.id = mv->id}};
+    return rc == 0 && mv->deleting ? ledger_append(l, &rec, 1) : rc;
+}
+
+/* The same one: taken over already, perhaps not with all that is known of it. */
+static struct move *find_twin(const struct moves *ms, const struct move *other)
+{
+    struct move *mv;
+    DL_FOREACH (ms->list, mv) {
+        if (strcmp(mv->from, other->from) == 0 && strcmp(mv->to, other->to) == 0 &&
+            mv->server_s == other->server_s)
+            return mv;
+    }
+    return NULL;
+}
+
+static const char lost_moves[] = "a rename that the last mount has begun";
+
+/* The renames of another state directory, under numbers of ours. */
+static int merge(struct fs *fs, const char *file, struct err *err)
+{
+    struct moves other = {0}, *ms = fs->moves;
+    struct move *mv, *tmp;
+    int rc = state_ledger_open(fs, file, lost_moves, replay, &other, &other.ledger, err);
+    DL_FOREACH_SAFE (other.list, mv, tmp) {
+        DL_DELETE(other.list, mv);
+        if (rc < 0) {
+            free_move(mv);
+            continue;
+        }
+        struct move *twin = find_twin(ms, mv);
+        mv->id = twin ? twin->id : ms->next_id++;
+        if (twin) {
+            DL_DELETE(ms->list, twin);
+            free_move(twin);
+        }
+        DL_APPEND(ms->list, mv);
+        rc = append_move(ms->ledger, mv);
+    }
+    if (rc >= 0)
+        rc = ledger_sync(ms->ledger);
+    ledger_close(other.ledger, rc >= 0);
+    return rc < 0 ? rc : 0;
+}
+
 int moves_open(struct fs *fs, struct err *err)
 {
     if (!fs->opt->checkpoint || fs->opt->ro)
@@ -192,6 +266,8 @@ int moves_open(struct fs *fs, struct err *err)
     struct ledger_report report;
     int rc = ledger_open(&io_real, store_path(fs->store), "moves", replay, ms, &report, &ms->ledger,
                          err);
+    if (rc == 0)
+        rc = state_merge_taken(fs, "moves", merge, err);
     struct move *mv;
     for (mv = ms->list; rc == 0 && mv; mv = mv->next) {
         if (!mv->deleting)
@@ -238,25 +314,6 @@ static int write_locked(struct fs *fs, const struct move *mv, const struct recor
         fs_lock(fs);
     }
     return rc;
-}
-
-static struct record move_record(const struct move *mv)
-{
-    return (struct record){.type = RECORD_MOVE,
-                           .move = {.id = mv->id,
-                                    .from = mv->from,
-                                    .to = mv->to,
-                                    .replaces = mv->replaces,
-                                    .server_s = mv->server_s,
-                                    .attrs = {mv->attrs, mv->n_attrs}}};
-}
-
-static struct record copied_record(const struct move *mv, const char *key, const char *etag,
-                                   const char *copy_etag)
-{
-    return (struct record){
-        .type = RECORD_MOVE_COPIED,
-        .move_copied = {.id = mv->id, .key = key, .etag = etag, .copy_etag = copy_etag}};
 }
 
 static int begin(struct fs *fs, struct record_move *r, struct move **ret)

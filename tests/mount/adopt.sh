@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# adopt.sh - adopt_uploads: an upload that only the server knows goes on.
+# adopt.sh - adopt_uploads: an upload that only the server knows goes on; adopt_state: what another state
+# directory has.
 
 hour=3601
 
@@ -145,6 +146,105 @@ tx_s3_refused() {
     ! mnt bkt "$M" "endpoint=http://127.0.0.1:$OBS_PORT,dialect=s3,part_size=5M,adopt_uploads" 2>"$T/err" ||
         fail "accepted with dialect=s3"
     grep -q "option 'adopt_uploads'" "$T/err" || fail "$(cat "$T/err")"
+}
+
+# adopt_state: what a mount with another spelling of the endpoint has left.
+
+die() {
+    kill -9 "$driver"
+    wait_gone "$driver" 10 || fail "the driver lives on"
+    umount -l "$M"
+}
+
+# True as soon as COMMAND is.
+wait_until() {
+    local i
+    for ((i = 0; i < 300; i++)); do
+        ! "$@" || return 0
+        sleep 0.1
+    done
+    fail "waited in vain for: $*"
+}
+
+is_asked() { [ "$(requests "$@")" -gt 0 ]; }
+is_stored() { [ -n "$(oc list "$1")" ]; }
+is_gone_there() { [ -z "$(oc list "$1")" ]; }
+
+# Those with more than a header.
+ledgers() { find "$1" \( -name 'changes*' -o -name 'moves*' \) -size +32c; }
+
+# Mounts under another address, first without the option, and sees that the log names the directory.
+mount_elsewhere() {
+    local id other
+    id=$(basename "$T"/state/*)
+    other=endpoint=http://127.0.0.1:$OBS_PORT
+    mounted_with "$other"
+    check "the log names it" grep -q "changes of attributes or renames.*adopt_state=$id" "$T/mount.log"
+    leave
+    mounted_with "$other,adopt_state=$id"
+    check_eq "left there" "$(ledgers "$T/state/$id")" ""
+}
+
+tx_state_with_changes() {
+    service_start
+    mounted_with
+    echo a >"$M/a"
+    mkdir "$M/d"
+    sleep 0.3
+    oc faults '[{"operation":"SetObjectMetadata","count":-1,"status":503,"code":"ServiceUnavailable"},
+                 {"operation":"PutObject","key":"d/","count":-1,"status":503,"code":"ServiceUnavailable"}]'
+    chmod 640 "$M/a"
+    chmod 750 "$M/d"
+    die
+    oc faults '[]'
+    mount_elsewhere
+    check_eq "mode of the file" "$(stat -c %a "$M/a")" 640
+    check_eq "mode of the directory" "$(stat -c %a "$M/d")" 750
+    leave
+    check_eq "mode in the bucket" "$(oc head a | sed -n 's/^x-obs-meta-mode: //Ip')" $((0100640))
+    check_eq "what was read is removed" "$(ledgers "$T/state")" ""
+    mounted_with
+}
+
+# A rename of a directory that waits for the faulted request; the driver dies meanwhile.
+cut_rename() { # FAULT CONDITION...
+    local i
+    service_start
+    mounted_with
+    mkdir "$M/d"
+    for i in 1 2 3 4; do echo "$i" >"$M/d/$i"; done
+    oc faults "[$1]"
+    oc reset
+    mv "$M/d" "$M/e" 2>/dev/null &
+    local mover=$!
+    wait_until "${@:2}"
+    die
+    ! wait $mover || fail "mv succeeded"
+    oc faults '[]'
+    mount_elsewhere
+}
+
+# All copies were there: it is finished.
+tx_state_with_a_rename() {
+    cut_rename '{"operation":"DeleteObject*","count":-1,"status":503,"code":"ServiceUnavailable"}' \
+        is_asked DeleteObjects DeleteObject
+    wait_until is_gone_there d
+    check_eq "objects" "$(oc list | cut -f 1 | xargs)" "e/ e/1 e/2 e/3 e/4"
+    check_eq "content" "$(cat "$M"/e/* | xargs)" "1 2 3 4"
+    leave
+    check_eq "what was read is removed" "$(ledgers "$T/state")" ""
+    mounted_with
+}
+
+# Not all copies were there: it is undone.
+tx_state_with_half_a_rename() {
+    cut_rename '{"operation":"CopyObject","key":"e/3","count":-1,"status":503,"code":"ServiceUnavailable"}' \
+        is_stored e/4
+    wait_until is_gone_there e
+    check_eq "objects" "$(oc list | cut -f 1 | xargs)" "d/ d/1 d/2 d/3 d/4"
+    check_eq "content" "$(cat "$M"/d/* | xargs)" "1 2 3 4"
+    leave
+    mounted_with
 }
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

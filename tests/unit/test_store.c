@@ -267,13 +267,49 @@ static void listing_and_removal(void **state)
     store_close(st);
 }
 
+static void make_ledger(struct store *st, const char *name, size_t size)
+{
+    char path[2 * PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", store_path(st), name);
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    close(fd);
+}
+
+/* Ledgers name keys: those of a directory whose prefix is not below ours stay there. */
+static void ledgers_of_a_wider_prefix(void **state)
+{
+    struct store *wide = open_store("http://wide", "");
+    make_ledger(wide, "changes", 100);
+    char id[STORE_MOUNT_ID_LEN + 1];
+    memcpy(id, store_id(wide), sizeof(id));
+    store_close(wide);
+
+    struct store *st = open_store("http://narrow", "b/");
+    struct store_adopted taken = {0};
+    assert_int_equal(store_adopt(st, id, &taken, NULL), 0);
+    assert_int_equal(taken.n_ledgers, 0);
+    assert_true(taken.ledgers_stay);
+    store_close(st);
+
+    st = open_store("http://as-wide", "");
+    assert_int_equal(store_adopt(st, id, &taken, NULL), 0);
+    assert_int_equal(taken.n_ledgers, 1);
+    assert_false(taken.ledgers_stay);
+    store_close(st);
+}
+
 static void siblings_and_adoption(void **state)
 {
     struct store *old = open_store("http://old", "a/");
     make_files(old, 5, true, 5000);
     make_files(old, 6, true, 0);
     make_files(old, 7, false, 10); // says nothing: stays
+    make_ledger(old, "changes", 100);
+    make_ledger(old, "moves", 32);
     struct store *idle = open_store("http://idle", "");
+    make_ledger(idle, "moves", 32);
     struct store *st = open_store("http://new", "a/");
     uint64_t first;
     assert_int_equal(store_new_id(st, &first), 0);
@@ -291,10 +327,11 @@ static void siblings_and_adoption(void **state)
     assert_string_equal(v[mine].endpoint, "http://old");
     assert_string_equal(v[mine].prefix, "a/");
     assert_int_equal(v[mine].n_unfinished, 2);
+    assert_true(v[mine].ledgers);
     assert_int_equal(v[mine].locked_by, getpid());
     free(v);
 
-    uint32_t taken = 0;
+    struct store_adopted taken = {0};
     struct err e;
     assert_int_equal(store_adopt(st, store_id(old), &taken, &e), -EBUSY);
     char id[STORE_MOUNT_ID_LEN + 1];
@@ -304,13 +341,25 @@ static void siblings_and_adoption(void **state)
     assert_int_equal(store_adopt(st, store_id(st), &taken, &e), -EINVAL);
     assert_int_equal(store_adopt(st, "0123456789abcdef0123456789abcdef", &taken, &e), -ENOENT);
     assert_int_equal(store_adopt(st, id, &taken, &e), 0);
-    assert_int_equal(taken, 2);
+    assert_int_equal(taken.n_uploads, 2);
     struct store_entry *entries = NULL;
     assert_int_equal(store_list(st, &entries, &n, NULL), 0);
     assert_int_equal(n, 2);
     assert_true(entries[0].id > first && entries[0].has_journal && entries[0].has_data);
     assert_int_equal(entries[0].data_size, 5000);
     assert_true(entries[1].has_journal && !entries[1].has_data);
+
+    // The ledgers come along, under names of their own; an empty one stays.
+    uint64_t *numbers = NULL;
+    assert_int_equal(taken.n_ledgers, 1);
+    assert_false(taken.ledgers_stay);
+    assert_int_equal(store_taken(st, "changes", &numbers, &n), 0);
+    assert_int_equal(n, 1);
+    assert_true(numbers[0] > first);
+    free(numbers);
+    assert_int_equal(store_taken(st, "moves", &numbers, &n), 0);
+    assert_int_equal(n, 0);
+    free(numbers);
 
     // Cut short after linking: the journal has two names. The repetition does not take it twice.
     char from[PATH_MAX];
@@ -346,7 +395,7 @@ static void another_bucket_is_not_ours(void **state)
     for (size_t i = 0; i < n; i++)
         assert_string_not_equal(v[i].id, id);
     free(v);
-    uint32_t taken = 0;
+    struct store_adopted taken = {0};
     struct err e;
     assert_int_equal(store_adopt(st, id, &taken, &e), -EINVAL);
     store_close(st);
@@ -398,12 +447,13 @@ static void memory_file_systems(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_are_digests),        cmocka_unit_test(root_by_the_rule),
-        cmocka_unit_test(private_directory),        cmocka_unit_test(somebody_elses_directory),
-        cmocka_unit_test(one_driver_at_a_time),     cmocka_unit_test(lock_goes_with_the_fork),
-        cmocka_unit_test(numbers_never_come_again), cmocka_unit_test(listing_and_removal),
-        cmocka_unit_test(siblings_and_adoption),    cmocka_unit_test(another_bucket_is_not_ours),
-        cmocka_unit_test(space_and_clock),          cmocka_unit_test(memory_file_systems),
+        cmocka_unit_test(names_are_digests),          cmocka_unit_test(root_by_the_rule),
+        cmocka_unit_test(private_directory),          cmocka_unit_test(somebody_elses_directory),
+        cmocka_unit_test(one_driver_at_a_time),       cmocka_unit_test(lock_goes_with_the_fork),
+        cmocka_unit_test(numbers_never_come_again),   cmocka_unit_test(listing_and_removal),
+        cmocka_unit_test(siblings_and_adoption),      cmocka_unit_test(ledgers_of_a_wider_prefix),
+        cmocka_unit_test(another_bucket_is_not_ours), cmocka_unit_test(space_and_clock),
+        cmocka_unit_test(memory_file_systems),
     };
     return cmocka_run_group_tests(tests, make_root, remove_root);
 }
