@@ -71,7 +71,7 @@ static int make_copy(struct fs *fs, struct inode *inode, const char *from_key, c
 
 /* The copy is there: the old object goes. If the service refuses that, the copy goes, or, when
  * another file stood in its place before, both stay. If nobody knows what became of the request, the
- * rename has happened, and a job asks again. */
+ * rename has happened, and a job asks again; without a ledger nobody does, and it is an error. */
 static int delete_old(struct fs *fs, struct move *mv, const char *from_key, bool replaces)
 {
     struct obs_call del = {.op = OBS_DELETE, .key = from_key};
@@ -84,8 +84,9 @@ static int delete_old(struct fs *fs, struct move *mv, const char *from_key, bool
         return 0;
     }
     if (rc != -EACCES && rc != -EPERM) {
+        bool later = fs->moves;
         moves_leave_locked(fs, mv);
-        return 0;
+        return later ? 0 : rc;
     }
     if (!replaces)
         (void)moves_back_locked(fs, mv);

@@ -364,6 +364,23 @@ def file_refused(bench):
     check_file(bench, f, None)
 
 
+def file_unanswered(bench):
+    """Nobody says whether the old object went: the rename has happened, and it goes later."""
+    f, _ = set_up_file(bench)
+    bench.mount()
+    lab.admin("POST", "/-/faults", [{"operation": "DeleteObject", "key": bench.prefix + "d/f",
+                                     "status": 500, "code": "InternalError", "count": -1}])
+    # longer than any single wait here: the service is asked for a minute
+    done = subprocess.run([sys.executable, "-c", "import os,sys; os.rename(sys.argv[1]+'/d/f', sys.argv[1]+'/d/g')",
+                           bench.mnt], timeout=180, check=False)
+    lab.check(done.returncode == 0, "the rename failed")
+    lab.check(keys(bench) == ["d/", "d/f", "d/f2", "d/g"], f"the bucket has {keys(bench)}")
+    lab.admin("POST", "/-/faults", [])
+    bench.kill()
+    bench.mount()
+    check_file(bench, None, f)
+
+
 def file_again(bench):
     """What a crash has left is settled before the same rename is done once more."""
     f, _ = set_up_file(bench)
@@ -394,6 +411,7 @@ FILE_CASES = {
     "file.open": file_open,
     "file.refused": file_refused,
     "file.again": file_again,
+    "file.unanswered": file_unanswered,
 }
 
 
