@@ -115,6 +115,51 @@ os.rename(m + "/d", m + "/d2")' "$M"
     check_eq "changes after the copies" "$(oc log | awk -F '\t' '$2 ~ /2/ && $1 ~ /Metadata/' | wc -l)" 0
 }
 
+# Attributes that another mount has changed: with a service whose PUT ?metadata sets Last-Modified they are
+# seen after meta_ttl, with one that leaves it alone not before "refresh". Nobody's times change by it.
+seen_by_two() { # SEEN [ARG of the service]
+    local seen=$1 mode
+    shift
+    service_start "$@"
+    oc put foreign "$top/CMakeLists.txt" >/dev/null
+    mounted_with meta_ttl=1s
+    mnt bkt "$T/m2" "dialect=obs,meta_ttl=1s,state_dir=$T/state2,log_file=$T/mount2.log" || fail "the second mount"
+    echo x >"$M/f"
+    touch -d @1234567890 "$M/f"
+    settle_changes "$M/f"
+    mkdir "$M/d"
+    stat "$T/m2/d" >/dev/null
+    local stored
+    stored=$(stat -c %Y "$M/foreign" "$T/m2/f" "$T/m2/foreign")
+    mode=$(stat -c %a "$T/m2/f")
+    sleep 2.1 # Last-Modified has seconds
+    check "chmod" chmod 604 "$M/f" "$M/foreign"
+    settle_changes "$M/f"
+    settle_changes "$M/foreign"
+    chmod 700 "$M/d"
+    settle_changes "$M/d"
+    sleep 1.2
+    check_eq "by itself" "$(stat -c %a "$M/f")" 604
+    if [ "$seen" = yes ]; then
+        check_eq "by the other" "$(stat -c %a "$T/m2/f")" 604
+    else
+        check_eq "by the other" "$(stat -c %a "$T/m2/f")" "$mode"
+    fi
+    check "refresh" sh -c 'echo refresh . >"$1"' _ "$T/m2/.obsmount/ctl"
+    check_eq "in the end" "$(stat -c %a "$T/m2/f" "$T/m2/foreign" "$T/m2/d" | xargs)" "604 604 700"
+    check_eq "times" "$(stat -c %Y "$M/foreign" "$T/m2/f" "$T/m2/foreign")" "$stored"
+    check_eq "kept in the object" "$(oc head foreign | sed -nE 's/^x-obs-meta-mtime: ([0-9]+).*/\1/p')" "$(head -n 1 <<<"$stored")"
+    check_eq "content" "$(cat "$M/f" "$T/m2/f" | xargs)" "x x"
+}
+
+tx_change_touches_last_modified() {
+    seen_by_two yes --metadata-touches-mtime
+}
+
+tx_change_leaves_last_modified() {
+    seen_by_two no
+}
+
 # A file: the copy, a look at it, the removal. A directory: listings and removals by the thousand.
 t_rename_costs() { # s3-long
     echo x >"$M/f"
