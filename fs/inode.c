@@ -57,6 +57,7 @@ static void free_inode(struct fs *fs, struct inode *inode)
     xattr_set_clear(&inode->xattrs);
     obs_props_clear(&inode->other);
     obs_props_clear(&inode->settings);
+    obs_props_clear(&inode->access);
     fetch_file_unref(inode->fetch);
     free(inode);
     fs->n_inodes--;

@@ -87,6 +87,7 @@ struct inode {
         other; /* properties of the object that are not ours: content type, foreign metadata */
     struct obs_props settings; /* what the user said that no HEAD tells, see fs/properties.h */
     bool settings_stored;      /* the object has the metadata of settings, perhaps an empty set */
+    struct obs_props access;   /* rights as the service told them, see fs/access.h */
     char *link_target;         /* of a symlink, once read */
 
     /* gathered attribute changes, see fs/meta.h */

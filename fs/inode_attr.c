@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/access.h"
 #include "fs/dir.h"
 #include "fs/mime.h"
 #include "fs/options.h"
@@ -53,6 +54,8 @@ int inode_set_object_locked(struct fs *fs, struct inode *inode, const struct obs
 
     const char *settings = obs_props_get(&object->props, OBS_PROP_META, PROPERTY_META);
     if (properties_take_locked(inode, settings ? settings : "") < 0)
+        return -ENOMEM;
+    if (!inode->is_dir && access_overlay_locked(inode) < 0)
         return -ENOMEM;
 
     obs_props_clear(&inode->other);

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/xattr.h>
 
+#include "fs/access.h"
 #include "fs/dir.h"
 #include "fs/encrypt.h"
 #include "fs/errors.h"
@@ -381,6 +382,11 @@ int properties_change_locked(struct fs *fs, struct inode *inode, const char *nam
     char path[256];
     inode_path_locked(inode, path, sizeof(path));
     int rc = parse(name, value, n, &one, &err);
+    bool access = rc == 0 && property_find(one.v[0].name)->place == PROPERTY_ACL;
+    if (access) { /* the rest of the list is to stay as it is */
+        rc = access_refresh_locked(fs, inode, intr);
+        rc = access_untold(rc) ? 0 : rc;
+    }
     bool encryption = rc == 0 && strcmp(one.v[0].name, ENCRYPT_PROPERTY) == 0;
     bool there = rc == 0 && (value_of(inode, one.v[0].name) ||
                              (encryption && !inode->is_dir && sse_encrypted(&inode->other)));
@@ -392,6 +398,8 @@ int properties_change_locked(struct fs *fs, struct inode *inode, const char *nam
         rc = -ENODATA;
     else if (rc == 0)
         rc = change(fs, inode, one.v[0].name, value ? one.v[0].value : NULL, intr, &err);
+    if (rc == 0 && access)
+        obs_props_clear(&inode->access);
     if (rc < 0 && rc != -EEXIST && rc != -ENODATA && rc != -EINTR) {
         if (!err.eno)
             err_set(&err, rc, "%s", err_text(rc));

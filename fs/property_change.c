@@ -108,7 +108,8 @@ static int drop_metadata(struct change *c)
 struct grants {
     struct obs_grant v[4 * GRANTS_MAX + 2];
     size_t n;
-    char *texts[4]; /* copies, cut into ids */
+    char *texts[4];     /* copies, cut into ids */
+    char *bucket_owner; /* who is to have everything too, or NULL */
 };
 
 static int cut_ids(struct grants *g, char *text, const char *permission)
@@ -122,8 +123,19 @@ static int cut_ids(struct grants *g, char *text, const char *permission)
     return 0;
 }
 
+/* A list of rights cannot name the bucket's owner but by the id. */
+static int find_bucket_owner(struct change *c, char **ret)
+{
+    struct obs_call ask = {.op = OBS_GET_BUCKET_ACL, .give_up_ms = FS_META_GIVE_UP_MS};
+    int rc = send_alone(c, &ask);
+    if (rc == 0 && !(*ret = strdup(ask.acl.owner)))
+        rc = -ENOMEM;
+    obs_call_clear(&ask);
+    return rc;
+}
+
 /* 0 with g->n 0: there are no grants, the canned list says all. */
-static int list_grants(const struct change *c, struct grants *g)
+static int list_grants(struct change *c, struct grants *g)
 {
     static const char *const v[][2] = {{"grant.read", "READ"},
                                        {"grant.read_acp", "READ_ACP"},
@@ -141,22 +153,22 @@ static int list_grants(const struct change *c, struct grants *g)
     if (rc < 0 || !g->n || !acl || strcmp(acl, "private") == 0)
         return rc;
     if (strcmp(acl, "bucket-owner-full-control") == 0)
-        return err_set(c->err, -EOPNOTSUPP,
-                       "acl=bucket-owner-full-control and grants together go along with an upload "
-                       "only");
+        return find_bucket_owner(c, &g->bucket_owner);
     /* public-read-write is no more than that on an object */
     g->v[g->n++] = (struct obs_grant){.permission = "READ"};
     return 0;
 }
 
 /* A list of rights names its owner. */
-static int set_grants(struct change *c, const struct grants *g)
+static int set_grants(struct change *c, struct grants *g)
 {
     struct obs_call ask = {.op = OBS_GET_ACL, .key = c->key, .give_up_ms = FS_META_GIVE_UP_MS};
     int rc = send_alone(c, &ask);
+    if (rc == 0 && g->bucket_owner && strcmp(g->bucket_owner, ask.acl.owner) != 0)
+        g->v[g->n++] = (struct obs_grant){.id = g->bucket_owner, .permission = "FULL_CONTROL"};
     struct obs_call call = {.op = OBS_SET_ACL,
                             .key = c->key,
-                            .owner = ask.owner_out,
+                            .owner = ask.acl.owner,
                             .grants = g->v,
                             .n_grants = g->n,
                             .give_up_ms = FS_META_GIVE_UP_MS};
@@ -195,6 +207,8 @@ static int set_acl(struct change *c)
         rc = set_meta(c, &props, false);
     for (size_t i = 0; g && i < 4; i++)
         free(g->texts[i]);
+    if (g)
+        free(g->bucket_owner);
     free(g);
     obs_props_clear(&props);
     return rc;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/access.h"
 #include "fs/control_uploads.h"
 #include "fs/encrypt.h"
 #include "fs/options.h"
@@ -82,7 +83,9 @@ static const char *natural(const struct inode *inode, const char *name)
 {
     if (inode->is_dir || inode->state != INODE_STORED)
         return NULL;
-    return strcmp(name, "storage_class") == 0 ? "STANDARD" : NULL;
+    return strcmp(name, "storage_class") == 0 ? "STANDARD"
+           : strcmp(name, "acl") == 0         ? "private"
+                                              : NULL;
 }
 
 int properties_get_locked(struct fs *fs, struct inode *inode, const char *name, struct intr *intr,
@@ -95,7 +98,10 @@ int properties_get_locked(struct fs *fs, struct inode *inode, const char *name, 
         return get_state(fs, inode, name, intr, out);
     if (p->place == PROPERTY_ENCRYPTION)
         return encrypt_get_locked(fs, inode, out);
+    int rc = p->place == PROPERTY_ACL ? access_refresh_locked(fs, inode, intr) : 0;
     const char *value = properties_value_locked(fs, inode, name);
+    if (rc < 0 && !(access_untold(rc) && value))
+        return rc;
     if (!value)
         value = natural(inode, name);
     return value ? buf_adds(out, value) : -ENODATA;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/access.h"
 #include "fs/copy.h"
 #include "fs/crashpoint.h"
 #include "fs/encrypt.h"
@@ -49,6 +50,8 @@ static int make_copy(struct fs *fs, struct inode *inode, const char *from_key, c
     int rc = inode_props_locked(fs, inode, from_key, true, &all);
     if (rc == 0)
         rc = properties_for_copy(&all, &old->sse);
+    if (rc == 0)
+        rc = access_for_copy_locked(fs, inode, from_key, intr, &old->sse);
     obs_props_clear(&all);
     if (rc < 0)
         return rc;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/access.h"
 #include "fs/copy.h"
 #include "fs/crashpoint.h"
 #include "fs/properties.h"
@@ -107,6 +108,7 @@ const struct tree_object *tree_twin(const struct tree *t, const struct tree *of,
 }
 
 struct copying {
+    bool untold; /* access lists cannot be read here */
     struct fs *fs;
     struct tree *t;
     const char *to;
@@ -142,13 +144,42 @@ static int end_head(void *arg, size_t i, struct obs_call *call)
     return call->err.cls == ERR_GONE ? -ESTALE : call->err.eno;
 }
 
+static int next_acl(void *arg, size_t i, struct obs_call *call)
+{
+    const struct copying *c = arg;
+    if (i >= c->t->n || c->untold)
+        return 1;
+    *call = (struct obs_call){
+        .op = OBS_GET_ACL, .key = c->t->v[i].key, .give_up_ms = FS_META_GIVE_UP_MS};
+    return 0;
+}
+
+static int end_acl(void *arg, size_t i, struct obs_call *call)
+{
+    struct copying *c = arg;
+    struct tree_object *o = &c->t->v[i];
+    bool lost = false;
+    int rc = call->err.eno ? call->err.eno : access_to_headers(&call->acl, &o->sse, &lost);
+    if (lost)
+        log_notice(c->fs->log, "rename", "'%s': its copy does not get all rights", o->key);
+    if (!call->err.eno)
+        return rc;
+    c->untold |= access_untold(rc);
+    log_err(c->fs->log, access_untold(rc) ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "rename",
+            &call->err, "the rights on '%s'", o->key);
+    return access_untold(rc) ? 0 : call->err.cls == ERR_GONE ? -ESTALE : rc;
+}
+
 /* A copy has access, class, expiry and encryption as the request says, not as its source has, and
  * only the source tells them. */
 static int ask_properties(struct copying *c, struct intr *intr)
 {
-    const struct request_batch batch = {
+    const struct request_batch heads = {
         .next = next_head, .end = end_head, .arg = c, .width = TREE_WIDTH};
-    return request_batch_locked(c->fs, &batch, intr);
+    const struct request_batch lists = {
+        .next = next_acl, .end = end_acl, .arg = c, .width = TREE_WIDTH};
+    int rc = request_batch_locked(c->fs, &heads, intr);
+    return rc < 0 ? rc : request_batch_locked(c->fs, &lists, intr);
 }
 
 static const char *read_key(const struct fs *fs, const struct tree_object *o)

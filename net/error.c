@@ -198,6 +198,7 @@ static const struct {
     [OBS_COPY] = {"obs:object:PutObject and obs:object:GetObject", "s3:PutObject and s3:GetObject"},
     [OBS_SET_META] = {"obs:object:ModifyObjectMetaData", "s3:PutObject"},
     [OBS_GET_ACL] = {"obs:object:GetObjectAcl", "s3:GetObjectAcl"},
+    [OBS_GET_BUCKET_ACL] = {"obs:bucket:GetBucketAcl", "s3:GetBucketAcl"},
     [OBS_SET_ACL] = {"obs:object:PutObjectAcl", "s3:PutObjectAcl"},
     [OBS_MP_INITIATE] = {"obs:object:PutObject", "s3:PutObject"},
     [OBS_MP_PART] = {"obs:object:PutObject", "s3:PutObject"},

@@ -34,6 +34,7 @@ static const char *const op_names[OBS_OP_COUNT] = {
     [OBS_COPY] = "COPY",
     [OBS_SET_META] = "SetMetadata",
     [OBS_GET_ACL] = "GetAcl",
+    [OBS_GET_BUCKET_ACL] = "GetBucketAcl",
     [OBS_SET_ACL] = "SetAcl",
     [OBS_MP_INITIATE] = "Initiate",
     [OBS_MP_PART] = "UploadPart",
@@ -284,7 +285,8 @@ void obs_call_clear(struct obs_call *call)
     call->attempts = call->sent = 0;
     call->server_time = 0;
     call->upload_id_out[0] = 0;
-    call->owner_out[0] = call->host_id[0] = call->resource[0] = 0;
+    obs_acl_clear(&call->acl);
+    call->host_id[0] = call->resource[0] = 0;
     free(call->fields);
     call->fields = NULL;
     memset(call->md5, 0, sizeof(call->md5));

@@ -48,10 +48,11 @@ enum obs_op {
     OBS_DELETE,       /* key; a missing key is a success */
     OBS_DELETE_BATCH, /* keys (at most 1000)                                      -> failed keys in
                          list */
-    OBS_COPY,        /* source_key -> key, if_match = source's ETag, replace+props -> object.etag */
-    OBS_SET_META,    /* key, props, replace; OBS dialect only: PUT ?metadata */
-    OBS_GET_ACL,     /* key                                                      -> owner_out */
-    OBS_SET_ACL,     /* key, props (acl), or owner and grants; grants: OBS dialect only */
+    OBS_COPY,     /* source_key -> key, if_match = source's ETag, replace+props -> object.etag */
+    OBS_SET_META, /* key, props, replace; OBS dialect only: PUT ?metadata */
+    OBS_GET_ACL,  /* key                                                      -> acl */
+    OBS_GET_BUCKET_ACL, /* -                                                     -> acl */
+    OBS_SET_ACL,        /* key, props (acl), or owner and grants; grants: OBS dialect only */
     OBS_MP_INITIATE, /* key, props                                               -> upload_id_out */
     OBS_MP_PART,     /* key, upload_id, part_no, body                            -> object.etag */
     OBS_MP_COPY_PART,  /* source_key, offset+length, if_match -> key, upload_id, part_no ->
@@ -113,6 +114,19 @@ typedef int obs_sink_fn(void *arg, uint64_t off, const void *p, size_t n);
 struct obs_grant {
     const char *id;
     const char *permission; /* READ, READ_ACP, WRITE_ACP, FULL_CONTROL */
+};
+
+/* A right as GET ?acl tells it. */
+struct obs_right {
+    char *id; /* of an account; NULL: everyone, or a group that has no name here */
+    bool everyone;
+    char permission[16]; /* READ, WRITE, READ_ACP, WRITE_ACP, FULL_CONTROL */
+};
+
+struct obs_acl {
+    char owner[OBS_OWNER_MAX]; /* "": there was no answer */
+    struct obs_right *v;
+    size_t n;
 };
 
 struct obs_call;
@@ -213,7 +227,7 @@ struct obs_call {
     struct obs_list list;
     struct obs_parts parts;
     char upload_id_out[OBS_UPLOAD_ID_MAX];
-    char owner_out[OBS_OWNER_MAX];
+    struct obs_acl acl;
     char *fields;          /* want_fields: "name: value" lines of the last answer, or NULL */
     char host_id[128];     /* of the last Error document */
     char resource[256];    /* the same */

@@ -251,8 +251,8 @@ static int parse_acl(struct obs_state *st)
     struct obs_call *call = st->call;
     const struct buf *body = &st->http.response.body;
     struct xml_fault fault = {0};
-    int rc = xml_parse_acl(body->p, body->n, call->owner_out, sizeof(call->owner_out), &fault,
-                           &st->http.err);
+    obs_acl_clear(&call->acl); /* of an earlier attempt */
+    int rc = xml_parse_acl(body->p, body->n, &call->acl, &fault, &st->http.err);
     return parsed(st, rc, &fault);
 }
 
@@ -319,6 +319,7 @@ int obs_parse(struct obs_state *st)
     case OBS_MP_INITIATE:
         return parse_initiate(st);
     case OBS_GET_ACL:
+    case OBS_GET_BUCKET_ACL:
         return parse_acl(st);
     default:
         return take_object(st);

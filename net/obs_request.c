@@ -42,6 +42,7 @@ static const struct {
     [OBS_COPY] = {"PUT", HTTP_WRITE, Q_EXTRA | Q_SLOW},
     [OBS_SET_META] = {"PUT", HTTP_META, 0},
     [OBS_GET_ACL] = {"GET", HTTP_META, Q_LONG_ANSWER},
+    [OBS_GET_BUCKET_ACL] = {"GET", HTTP_META, Q_BUCKET | Q_LONG_ANSWER},
     [OBS_SET_ACL] = {"PUT", HTTP_META, 0},
     [OBS_MP_INITIATE] = {"POST", HTTP_META, Q_EXTRA},
     [OBS_MP_PART] = {"PUT", HTTP_WRITE, Q_UPLOAD},
@@ -206,6 +207,7 @@ static void make_query(const struct obs_state *st, struct query *q)
         ask(q, "metadata", NULL);
         break;
     case OBS_GET_ACL:
+    case OBS_GET_BUCKET_ACL:
     case OBS_SET_ACL:
         ask(q, "acl", NULL);
         break;

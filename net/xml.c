@@ -21,9 +21,10 @@ struct reader {
     bool is_fault; /* the root is Error */
     int depth;     /* open elements */
     char record[NAME_MAX_BYTES];
-    char name[NAME_MAX_BYTES];      /* of the innermost open element of depth 3 */
-    char inner[2 * NAME_MAX_BYTES]; /* NAME/CHILD of depth 4 */
-    bool leaf;                      /* the element that ends next has no children */
+    char name[NAME_MAX_BYTES];       /* of the innermost open element of depth 3 */
+    char inner[2 * NAME_MAX_BYTES];  /* NAME/CHILD of depth 4 */
+    char inmost[3 * NAME_MAX_BYTES]; /* NAME/CHILD/CHILD of depth 5 */
+    bool leaf;                       /* the element that ends next has no children */
     struct buf text;
     int rc;          /* the first failure */
     const char *why; /* its reason */
@@ -130,6 +131,8 @@ static void on_start(void *arg, const xmlChar *local, const xmlChar *prefix, con
         (void)snprintf(r->name, sizeof(r->name), "%s", name);
     } else if (r->depth == 4) {
         (void)snprintf(r->inner, sizeof(r->inner), "%s/%s", r->name, name);
+    } else if (r->depth == 5) {
+        (void)snprintf(r->inmost, sizeof(r->inmost), "%s/%s", r->inner, name);
     }
 }
 
@@ -146,16 +149,19 @@ static int end_element(struct reader *r)
         return 0;
     if (r->leaf)
         rc = r->handler->field(r->arg, record, name, buf_str(&r->text), r->text.n);
+    else if (record && r->handler->close)
+        rc = r->handler->close(r->arg, record, name);
     if (rc == 0 && !record && r->handler->end)
         rc = r->handler->end(r->arg, name);
     return rc;
 }
 
-/* The end of one of depth 4, such as Initiator/ID. */
+/* The end of one of depth 4 or 5, such as Initiator/ID. */
 static int end_inner(struct reader *r)
 {
+    const char *name = r->depth == 4 ? r->inner : r->inmost;
     return r->leaf && !r->is_fault
-               ? r->handler->field(r->arg, r->record, r->inner, buf_str(&r->text), r->text.n)
+               ? r->handler->field(r->arg, r->record, name, buf_str(&r->text), r->text.n)
                : 0;
 }
 
@@ -164,8 +170,8 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
     struct reader *r = arg;
     if (r->rc)
         return;
-    if (r->depth >= 2 && r->depth <= 4) {
-        int rc = r->depth == 4 ? end_inner(r) : end_element(r);
+    if (r->depth >= 2 && r->depth <= 5) {
+        int rc = r->depth >= 4 ? end_inner(r) : end_element(r);
         if (rc < 0)
             stop(r, rc, "a field of the answer is missing or not valid");
     }
@@ -177,7 +183,7 @@ static void on_end(void *arg, const xmlChar *local, const xmlChar *prefix, const
 static void on_text(void *arg, const xmlChar *text, int n)
 {
     struct reader *r = arg;
-    if (r->rc || !r->leaf || r->depth < 2 || r->depth > 4)
+    if (r->rc || !r->leaf || r->depth < 2 || r->depth > 5)
         return;
     int rc = buf_add(&r->text, text, (size_t)n);
     if (rc < 0)

@@ -30,6 +30,7 @@ enum {
     XML_DEPTH_MAX = 16,
     XML_TEXT_MAX = 16384,
     XML_ENTRIES_MAX = 10000,
+    XML_RIGHTS_MAX = 1000, /* of an access list; the service has 100 at most */
 };
 
 /* The fields of an Error document. */
@@ -72,8 +73,8 @@ int xml_build_delete(struct buf *out, const char *const *keys, size_t n);
 /* Appends the body that completes an upload. -EINVAL if the parts do not ascend. */
 int xml_build_complete(struct buf *out, const struct obs_part *parts, size_t n);
 
-/* AccessControlPolicy: the owner's id. A missing one is -EBADMSG. */
-int xml_parse_acl(const void *p, size_t n, char *owner, size_t size, struct xml_fault *fault,
+/* AccessControlPolicy in both dialects. No owner, or more than XML_RIGHTS_MAX rights: -EBADMSG. */
+int xml_parse_acl(const void *p, size_t n, struct obs_acl *ret, struct xml_fault *fault,
                   struct err *err);
 /* Appends an AccessControlPolicy in the OBS dialect: everything for the owner, and the grants. */
 int xml_build_acl(struct buf *out, const char *owner, const struct obs_grant *grants, size_t n);
@@ -82,5 +83,6 @@ int xml_build_acl(struct buf *out, const char *owner, const struct obs_grant *gr
 void obs_list_clear(struct obs_list *list);
 void obs_parts_clear(struct obs_parts *parts);
 void obs_object_clear(struct obs_object *object);
+void obs_acl_clear(struct obs_acl *acl);
 
 #endif

@@ -2,7 +2,8 @@
 /* xml_impl - the streaming reader behind net/xml*.c; private to them
  *
  * Role        All answers have the same shape: a root, below it fields and records, in a record
- *             fields. What lies deeper is passed over. Names are local names.
+ *             fields, in them at most two more levels. What lies deeper is passed over. Names are
+ *             local names.
  */
 #ifndef OBSM_NET_XML_IMPL_H
 #define OBSM_NET_XML_IMPL_H
@@ -18,8 +19,10 @@ struct xml_handler {
     /* An element below the root begins: it may become a record. May be NULL. */
     int (*begin)(void *arg, const char *record);
     /* An element without children ended; record NULL: it is below the root itself. One within a
-     * field of a record is named FIELD/NAME ("Initiator/ID"). */
+     * field of a record is named FIELD/NAME ("Initiator/ID"), within that FIELD/NAME/NAME. */
     int (*field)(void *arg, const char *record, const char *name, const char *text, size_t n);
+    /* A field of a record that has children ended. May be NULL. */
+    int (*close)(void *arg, const char *record, const char *name);
     /* An element below the root ended. May be NULL. */
     int (*end)(void *arg, const char *record);
 };

@@ -241,7 +241,10 @@ t_refused() {
     refused "Invalid argument" set_ f dir_markers off
     refused "Invalid argument" set_ d part_size 1K
     refused "No such attribute" get f nothing
-    refused "No such attribute" get f acl
+    check_eq "acl of a file that nobody gave one" "$(get f acl)" private
+    refused "No such attribute" get f grant.read
+    refused "No such attribute" get d acl
+    refused "No such attribute" unset_ f acl
     refused "No such attribute" unset_ f meta.x
     refused "not supported" set_ f success_action_redirect http://example.com/
     refused "No space left" set_ f meta.large "$(head -c 8100 /dev/zero | tr '\0' a)"
@@ -284,7 +287,7 @@ t_after_the_upload() {
     refused "not supported" unset_ f expires
     remount
     refused "No such attribute" get f meta.owner
-    refused "No such attribute" get f acl
+    check_eq "acl" "$(get f acl)" private
     check_eq "what was not named" "$(get f website_redirect_location) $(get f storage_class) $(get f expires)" "/other.html WARM 7"
     check_eq "type by suffix" "$(get f content_type)" application/octet-stream
     check_eq "mode" "$(stat -c %a "$M/f")" 600
@@ -326,7 +329,7 @@ t_service_refuses() {
     refused "Permission denied" set_ f acl public-read
     oc faults '[]'
     refused "No such attribute" get f meta.owner
-    refused "No such attribute" get f acl
+    check_eq "acl" "$(get f acl)" private
     check "says which right" grep -q "PutObjectAcl" "$M/.obsmount/errors"
 }
 
@@ -350,6 +353,111 @@ t_while_it_is_uploaded() {
     check "content" cmp "$T/local" "$M/f"
     remount
     check_eq "acl back" "$(get f acl) $(get f meta.owner)" "public-read jane"
+}
+
+rights() { oc acl "$1" | grep -o '<Grantee.*</Permission>' | sed 's/<[^>]*>/ /g' | xargs; }
+
+# What another tool has made of the rights is shown, and goes along with what is written anew.
+t_access_of_others() { # s3
+    local prefix=x-obs owner="obs-local FULL_CONTROL"
+    echo x >"$M/f"
+    check_eq "at first" "$(get f acl)" private
+    oc set-acl f x-obs-acl:public-read x-obs-grant-read:id=a,id=b x-obs-grant-full-control:id=c
+    check_eq "shown" "$(get f acl) $(get f grant.read) $(get f grant.full_control)" "public-read id=a,id=b id=c"
+    refused "No such attribute" get f grant.read_acp
+    [ "$dialect" = obs ] || prefix=x-amz
+    oc reset
+    echo longer >"$M/f"
+    check_eq "sent again" "$(last PutObject f $prefix-acl $prefix-grant-read $prefix-grant-full-control | xargs)" \
+        "public-read id=a,id=b id=c"
+    check_eq "asked again" "$(requests GetObjectAcl)" 0
+    remount
+    echo "and again" >"$M/f"
+    check_eq "kept with it" "$(last PutObject f $prefix-acl $prefix-grant-full-control | xargs)" "public-read id=c"
+
+    oc set-acl f x-obs-acl:private
+    check_eq "taken away" "$(get f acl)" private
+    refused "No such attribute" get f grant.read
+    echo "last time" >"$M/f"
+    check_eq "stays so" "$(rights f)" "$owner"
+    oc set-acl f x-obs-acl:public-read-write
+    check_eq "for all to write" "$(get f acl)" public-read-write
+}
+
+# A change of one right leaves those that another tool has given.
+t_access_is_added() {
+    echo x >"$M/f"
+    oc set-acl f x-obs-acl:public-read x-obs-grant-read:id=a
+    set_ f grant.read_acp id=b
+    check_eq "all of them" "$(rights f)" "obs-local FULL_CONTROL a READ b READ_ACP Everyone READ"
+    oc set-acl f x-obs-acl:public-read x-obs-grant-read:id=a
+    unset_ f acl
+    check_eq "without the one" "$(rights f)" "obs-local FULL_CONTROL a READ"
+}
+
+# The copies of a rename have the rights that their sources have at that moment.
+t_access_is_moved() { # s3
+    local owner="obs-local FULL_CONTROL"
+    mkdir "$M/d"
+    echo x >"$M/f"
+    echo x >"$M/d/a"
+    echo x >"$M/d/b"
+    set_ d/b acl public-read
+    oc set-acl f x-obs-acl:public-read x-obs-grant-read:id=a
+    oc set-acl d/a x-obs-grant-write-acp:id=a
+    oc set-acl d/b x-obs-acl:private
+    mv "$M/f" "$M/g"
+    check_eq "file" "$(rights g)" "$owner Everyone READ a READ"
+    check_eq "shown" "$(get g acl) $(get g grant.read)" "public-read id=a"
+    mv "$M/d" "$M/e"
+    check_eq "of a directory" "$(rights e/a)" "$owner a WRITE_ACP"
+    check_eq "one that was taken away" "$(rights e/b)" "$owner"
+    oc set-acl g x-obs-acl:private
+    mv "$M/g" "$M/h"
+    check_eq "taken away" "$(rights h)" "$owner"
+}
+
+# Who may not read lists can work all the same: what was set here is known.
+t_access_is_not_told() {
+    mkdir "$M/d"
+    echo x >"$M/f"
+    echo x >"$M/d/a"
+    echo x >"$M/d/b"
+    set_ f acl public-read
+    set_ d/b acl public-read
+    oc faults '[{"operation":"GetObjectAcl","count":-1,"status":403,"code":"AccessDenied"}]'
+    refused "Permission denied" get d/a acl
+    check "says which right" grep -q "GetObjectAcl" "$M/.obsmount/errors"
+    check_eq "known" "$(get f acl)" public-read
+    mv "$M/f" "$M/g"
+    mv "$M/d" "$M/e"
+    oc faults '[]'
+    check_eq "moved" "$(rights g)" "obs-local FULL_CONTROL Everyone READ"
+    check_eq "moved with its directory" "$(rights e/b)" "obs-local FULL_CONTROL Everyone READ"
+    oc faults '[{"operation":"GetObjectAcl","count":-1,"status":501,"code":"NotImplemented"}]'
+    mv "$M/g" "$M/f"
+    set_ f acl public-read
+    refused "not supported" set_ f grant.read id=a
+    oc faults '[]'
+    check_eq "as it was" "$(rights f)" "obs-local FULL_CONTROL Everyone READ"
+}
+
+# A list names the bucket's owner by the id, which the bucket's own list tells.
+t_bucket_owner() {
+    local list='<AccessControlPolicy><Owner><ID>other</ID></Owner><AccessControlList/></AccessControlPolicy>'
+    echo x >"$M/f"
+    set_ f acl bucket-owner-full-control
+    check_eq "shown" "$(get f acl)" bucket-owner-full-control
+    set_ f grant.read id=a
+    check_eq "the same account" "$(rights f)" "obs-local FULL_CONTROL a READ"
+    oc set-acl "" <<<"$list"
+    set_ f grant.read id=b
+    check_eq "another one" "$(rights f)" "obs-local FULL_CONTROL b READ other FULL_CONTROL"
+    check_eq "still shown" "$(get f acl)" bucket-owner-full-control
+    oc faults '[{"operation":"GetBucketAcl","count":-1,"status":403,"code":"AccessDenied"}]'
+    refused "Permission denied" set_ f grant.read id=c
+    check "says which right" grep -q "GetBucketAcl" "$M/.obsmount/errors"
+    check_eq "unchanged" "$(get f grant.read)" id=b
 }
 
 # json FILE PROPERTY EXPRESSION: of the JSON that a property is

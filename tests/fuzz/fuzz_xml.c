@@ -76,9 +76,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rc = xml_parse_etag(data, size, text, sizeof(text), &ms, &f, &err);
     check_rc(rc, &f);
     FUZZ_CHECK(rc < 0 || text[0]);
-    rc = xml_parse_acl(data, size, text, sizeof(text), &f, &err);
+    struct obs_acl acl;
+    rc = xml_parse_acl(data, size, &acl, &f, &err);
     check_rc(rc, &f);
-    FUZZ_CHECK(rc < 0 || text[0]);
+    FUZZ_CHECK(rc < 0 ? !acl.n && !acl.v : acl.owner[0] && acl.n <= XML_RIGHTS_MAX);
+    for (size_t i = 0; i < acl.n; i++)
+        FUZZ_CHECK(!acl.v[i].everyone || !acl.v[i].id);
+    obs_acl_clear(&acl);
     (void)xml_parse_error(data, size, &f);
     return 0;
 }

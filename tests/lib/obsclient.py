@@ -16,7 +16,8 @@
   obsclient.py log [OP]                          "OP<tab>KEY<tab>STATUS<tab>BYTES-IN" a request
   obsclient.py sent OP KEY HEADER...             what the last of these requests said, a line a header ("-": none)
   obsclient.py sent-all OP KEY HEADER...         the same of each of them
-  obsclient.py acl KEY                           the answer of GET ?acl
+  obsclient.py acl KEY                           the answer of GET ?acl (KEY "": of the bucket)
+  obsclient.py set-acl KEY HEADER:VALUE...       PUT ?acl with these headers, else standard input as its body
   obsclient.py arrived OP HEADER                 "KEY<tab>VALUE" ("-": none) a request
   obsclient.py key-headers FILE                  the three HEADER:VALUE for the key in FILE (32 bytes)
   obsclient.py reset | faults JSON | credentials JSON | clock JSON
@@ -262,6 +263,9 @@ def main(command, *arguments):
         sent(port, *arguments, last=False)
     elif command == "acl":
         print(client.request("GET", key_bytes(arguments[0]), {"acl": None})[2].decode())
+    elif command == "set-acl":
+        body = b"" if arguments[1:] else sys.stdin.buffer.read()
+        client.request("PUT", key_bytes(arguments[0]), {"acl": None}, given(arguments[1:]), body)
     elif command == "reset":
         admin(port, "POST", "/-/reset")
     elif command in ("faults", "credentials", "clock"):

@@ -5,7 +5,7 @@
 # How many requests that change something: all but looking.
 changing() {
     local looks
-    looks=$(requests HeadObject ListObjects GetObject)
+    looks=$(requests HeadObject ListObjects GetObject GetObjectAcl)
     echo $(($(requests) - looks))
 }
 

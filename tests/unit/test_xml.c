@@ -250,7 +250,7 @@ static void test_acl(void **state)
 {
     static const struct obs_grant grants[] = {{"a<b", "READ"}, {NULL, "READ"}};
     CLEANUP_BUF struct buf out = BUF_INIT(4096);
-    char owner[16];
+    struct obs_acl acl;
     assert_int_equal(xml_build_acl(&out, "me&", grants, 2), 0);
     assert_string_equal(
         buf_str(&out),
@@ -259,11 +259,47 @@ static void test_acl(void **state)
         "<Grant><Grantee><ID>a&lt;b</ID></Grantee><Permission>READ</Permission></Grant>"
         "<Grant><Grantee><Canned>Everyone</Canned></Grantee><Permission>READ</Permission></Grant>"
         "</AccessControlList></AccessControlPolicy>");
-    assert_int_equal(xml_parse_acl(out.p, out.n, owner, sizeof(owner), NULL, NULL), 0);
-    assert_string_equal(owner, "me&");
-    assert_int_equal(xml_parse_acl(out.p, out.n, owner, 3, NULL, NULL), -EBADMSG);
+    assert_int_equal(xml_parse_acl(out.p, out.n, &acl, NULL, NULL), 0);
+    assert_string_equal(acl.owner, "me&");
+    assert_int_equal(acl.n, 3);
+    assert_string_equal(acl.v[1].id, "a<b");
+    assert_string_equal(acl.v[1].permission, "READ");
+    assert_true(acl.v[2].everyone && !acl.v[2].id && !acl.v[1].everyone);
+    obs_acl_clear(&acl);
     const char *text = "<AccessControlPolicy><Owner/></AccessControlPolicy>";
-    assert_int_equal(xml_parse_acl(text, strlen(text), owner, sizeof(owner), NULL, NULL), -EBADMSG);
+    assert_int_equal(xml_parse_acl(text, strlen(text), &acl, NULL, NULL), -EBADMSG);
+    assert_int_equal(acl.n, 0);
+}
+
+/* As S3 writes it, permission first; a group that is not everyone; no grantee at all. */
+static void test_acl_s3(void **state)
+{
+    static const char text[] =
+        "<AccessControlPolicy xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Owner><ID>me</ID>"
+        "<DisplayName>My</DisplayName></Owner><AccessControlList>"
+        "<Grant><Permission>FULL_CONTROL</Permission><Grantee><ID>me</ID></Grantee></Grant>"
+        "<Grant><Grantee><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee>"
+        "<Permission>READ</Permission></Grant>"
+        "<Grant><Grantee><URI>http://acs.amazonaws.com/groups/global/AuthenticatedUsers</URI>"
+        "</Grantee><Permission>READ</Permission></Grant>"
+        "<Grant><Grantee/><Permission>READ</Permission></Grant><Grant/>"
+        "</AccessControlList></AccessControlPolicy>";
+    struct obs_acl acl;
+    assert_int_equal(xml_parse_acl(text, strlen(text), &acl, NULL, NULL), 0);
+    assert_int_equal(acl.n, 4);
+    assert_string_equal(acl.v[0].id, "me");
+    assert_string_equal(acl.v[0].permission, "FULL_CONTROL");
+    assert_true(acl.v[1].everyone);
+    for (size_t i = 2; i < 4; i++)
+        assert_true(!acl.v[i].everyone && !acl.v[i].id);
+    obs_acl_clear(&acl);
+
+    CLEANUP_BUF struct buf many = BUF_INIT(1 << 20);
+    buf_adds(&many, "<AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList>");
+    for (int i = 0; i <= XML_RIGHTS_MAX; i++)
+        buf_adds(&many, "<Grant><Permission>READ</Permission></Grant>");
+    buf_adds(&many, "</AccessControlList></AccessControlPolicy>");
+    assert_int_equal(xml_parse_acl(many.p, many.n, &acl, NULL, NULL), -EBADMSG);
 }
 
 static void test_parse_error(void **state)
@@ -441,9 +477,10 @@ int main(void)
         cmocka_unit_test(test_list_encoded), cmocka_unit_test(test_next_marker),
         cmocka_unit_test(test_list_broken),  cmocka_unit_test(test_list_bounds),
         cmocka_unit_test(test_error_inside), cmocka_unit_test(test_acl),
-        cmocka_unit_test(test_parse_error),  cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_uploads),      cmocka_unit_test(test_delete),
-        cmocka_unit_test(test_single),       cmocka_unit_test(test_build),
+        cmocka_unit_test(test_acl_s3),       cmocka_unit_test(test_parse_error),
+        cmocka_unit_test(test_parts),        cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_delete),       cmocka_unit_test(test_single),
+        cmocka_unit_test(test_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
