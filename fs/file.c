@@ -312,6 +312,18 @@ void file_forget_all_locked(struct fs *fs)
     fs->handles = NULL;
 }
 
+/* Only created, or cut: close() has said yes, and so it is in the journal before it is stored, a moment
+ * later. Not at FLUSH: a shell closes what it has opened for a command before that writes, and a
+ * crash in between must not store an empty file. */
+static void publish_released(struct fs *fs, struct inode *inode)
+{
+    struct staged *st = inode->staged;
+    (void)note_change_locked(fs, st); /* the log says so, and it is stored all the same */
+    if (fs->opt->durability == OPTION_DURABILITY_STAGE && st->journal && !st->cloned)
+        st->acknowledged = true;
+    (void)publish_locked(fs, inode, NULL);
+}
+
 void file_release_locked(struct fs *fs, struct handle *h)
 {
     struct inode *inode = h->inode;
@@ -339,7 +351,7 @@ void file_release_locked(struct fs *fs, struct handle *h)
             publish_give_up_locked(fs, inode);
     } else if (st && h->changed && staged_dirty(st) && st->state == STAGED_OPEN) {
         if (!hold_wanted_locked(fs, inode))
-            (void)publish_locked(fs, inode, NULL);
+            publish_released(fs, inode);
         else if (!inode->nwriters)
             hold_start_locked(fs, st);
     } else if (st) {

@@ -545,6 +545,55 @@ def syncs_while_published(bench):
             pass
 
 
+def empty_at_a_crash(old, level):
+    """close() of what was only created, or cut, does not wait: the journal has it."""
+    def case(bench):
+        if old:
+            bench.put("f", old)
+        bench.mount(crash_at="send.put", options=level)
+        bench.model.begin({"f": b""})
+        os.close(os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644))
+        bench.model.done({"f": b""})
+        bench.wait_dead()
+        bench.kill()
+        bench.remount(options=level)
+        bench.finish()
+        check(bench.stored().get("f") == b"", "the empty file is not stored")
+    return case
+
+
+def empty_without_service(bench):
+    """durability=stage: it waits for the service like any other."""
+    bench.mount(options="durability=stage,retry_time=1s")
+    service_down()
+    os.close(os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY, 0o644))
+    bench.model.exists("f", b"")
+    wait_log(bench, "is not stored")
+    check(os.path.exists(bench.mnt + "/f"), "the name has vanished")
+    bench.kill()
+    faults()
+    bench.remount(options="durability=stage")
+    bench.finish()
+    check(bench.stored().get("f") == b"", "the empty file is not stored")
+
+
+def opened_at_a_crash(bench):
+    """As `command > f`: the shell closes its descriptor before the command writes. If the driver dies
+    then, the old version stays."""
+    bench.put("f", workloads.OLD)
+    bench.mount()
+    fd = os.open(bench.mnt + "/f", os.O_WRONLY | os.O_TRUNC)
+    os.close(os.dup(fd))
+    bench.kill()
+    try:
+        os.close(fd)
+    except OSError:
+        pass
+    bench.remount()
+    bench.finish()
+    check(bench.stored().get("f") == workloads.OLD, "an empty file was stored")
+
+
 def held_at_a_crash(level, keep, state):
     """Nobody renames a temporary name any more: it counts as interrupted (`state`), or is dropped."""
     def case(bench):
@@ -678,6 +727,11 @@ GROUPS["sealed"].update({
     "flipped_unsent_small": flipped_unsent(workloads.SMALL, (0, len(workloads.SMALL))),
 })
 GROUPS["sealed"].update({
+    "empty_created": empty_at_a_crash(None, ""),
+    "empty_cut": empty_at_a_crash(workloads.OLD, ""),
+    "empty_created_stage": empty_at_a_crash(None, "durability=stage"),
+    "empty_without_service": empty_without_service,
+    "opened_at_a_crash": opened_at_a_crash,
     "held_kept": held_at_a_crash("", "", "interrupted"),
     "held_dropped": held_at_a_crash("", "keep_interrupted=0", None),
     "held_staged_kept": held_at_a_crash("durability=stage", "", "interrupted"),
