@@ -97,6 +97,17 @@ t_overwrite_sends_one_part() { # s3
     same_everywhere
 }
 
+# The same at the end: the last part, if it was not full, and what is new.
+t_append_sends_one_part() { # s3-long
+    begin $((part_size * 4 + 9))
+    make_file "$T/piece" 4096
+    oc reset
+    both dd if="$T/piece" of=@ bs=4096 oflag=append conv=notrunc status=none
+    check_eq "parts that were sent" "$(requests UploadPart)" 1
+    check_eq "parts that were copied" "$(requests CopyPart)" 4
+    same_everywhere
+}
+
 t_truncate_to_zero() { # s3
     begin $((part_size * 2 + 9))
     both truncate -s 0 @

@@ -87,6 +87,61 @@ t_rsync_update() { # s3
     same_trees "$T/src" "$M/dst"
 }
 
+# rsync with OPTION: a file of one part, one of several, a hidden one, and a name that leaves no room for
+# the ending of a temporary one. COPIES and DELETES that this costs with dialect obs.
+rsync_way() { # COPIES DELETES OPTION...
+    local copies=$1 deletes=$2 long
+    shift 2
+    long=$(printf '%0255d' 7)
+    rm -rf "$T/src" "$M/d"
+    mkdir -p "$T/src" "$M/d"
+    make_file "$T/src/small" 5000
+    head -c 100000 /dev/zero >>"$T/src/small" # with something to be sparse
+    make_file "$T/src/$long" 6000
+    make_file "$T/src/.hidden" 100
+    make_file "$T/src/large" $((part_size * 3 + 5))
+    chmod 640 "$T/src/large"
+    touch -d @1234567890 "$T/src/small" "$T/src/large"
+    if [[ $* == *--append* ]]; then
+        head -c 1000 "$T/src/small" >"$M/d/small"
+        head -c $((part_size + 9)) "$T/src/large" >"$M/d/large"
+    fi
+    oc reset
+    check "rsync $*" rsync -a "$@" "$T/src/" "$M/d/"
+    if [ "$dialect" = obs ]; then
+        check_eq "copies, deletes with $*" "$(requests CopyObject) $(requests DeleteObject)" "$copies $deletes"
+    fi
+    check_eq "names after $*" "$(oc list d/ | cut -f 1 | xargs)" "d/ d/.hidden d/$long d/large d/small"
+    check_eq "uploads after $*" "$(oc uploads)" ""
+    drop_pages
+    check_eq "rsync finds nothing after $*" "$(rsync -anci --delete "$T/src/" "$M/d/")" ""
+}
+
+# From a directory to another: who is of several parts was stored there, and is copied.
+t_rsync_temp_dir() { # s3-long
+    mkdir "$M/tmp"
+    rsync_way 1 1 --temp-dir="$M/tmp"
+}
+
+# Renamed twice, and the second time what is stored; the directory in between goes too.
+t_rsync_delay_updates() { # s3-long
+    rsync_way 4 5 --delay-updates
+}
+
+t_rsync_partial_dir() { # s3-long
+    rsync_way 0 0 --partial-dir=.part
+}
+
+t_rsync_preallocate_sparse() { # s3-long
+    rsync_way 0 0 --preallocate
+    rsync_way 0 0 --sparse
+}
+
+t_rsync_append() { # s3-long
+    rsync_way 0 0 --append
+    rsync_way 0 0 --append-verify
+}
+
 t_rsync_inplace() { # s3-long
     make_file "$T/f" $((part_size * 3 + 100))
     touch -d @12345 "$T/f"
