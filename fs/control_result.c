@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <uthash.h>
 
+#include "fs/control_json.h"
 #include "fs/options.h"
 #include "net/base/cleanup.h"
 
@@ -118,23 +119,9 @@ static const char *reason_of(int status)
     return NULL;
 }
 
-/* Bytes of the service as JSON text; what is not UTF-8 is shown as '?'. */
-static json_t *text_of(const char *s)
-{
-    json_t *text = json_string(s);
-    if (text)
-        return text;
-    CLEANUP_FREE char *copy = strdup(s);
-    for (char *p = copy; p && *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    }
-    return copy ? json_string(copy) : NULL;
-}
-
 static json_t *given(const char *s)
 {
-    return s && *s ? text_of(s) : json_null();
+    return s && *s ? control_json_text(s) : json_null();
 }
 
 /* The fields as pairs, in their order. */
@@ -150,7 +137,8 @@ static json_t *pairs_of(const char *fields)
             skip += skip < n && fields[skip] == ' ';
             CLEANUP_FREE char *value = strndup(fields + skip, n - skip);
             if (name && value)
-                json_array_append_new(list, json_pack("[o, o]", text_of(name), text_of(value)));
+                json_array_append_new(
+                    list, json_pack("[o, o]", control_json_text(name), control_json_text(value)));
         }
         fields += n + (fields[n] == '\n');
     }
@@ -194,7 +182,8 @@ static void add_failure(const struct result *r, const json_t *pairs, json_t *all
     json_object_set_new(all, "errorCode", given(r->err.code));
     json_object_set_new(all, "errorMessage", given(r->err.msg));
     json_object_set_new(all, "hostId",
-                        r->host_id && *r->host_id ? text_of(r->host_id) : field_of(pairs, "id-2"));
+                        r->host_id && *r->host_id ? control_json_text(r->host_id)
+                                                  : field_of(pairs, "id-2"));
     json_object_set_new(all, "resource", given(r->resource));
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "fs/control_json.h"
 #include "fs/control_rows.h"
 #include "fs/errors.h"
 #include "fs/hold.h"
@@ -193,20 +194,6 @@ int uploads_text_locked(struct fs *fs, struct buf *out)
     return for_each(fs, show_text, out);
 }
 
-/* Keys are bytes; JSON is text. */
-static json_t *text_of(const char *s)
-{
-    json_t *text = json_string(s);
-    if (text)
-        return text;
-    CLEANUP_FREE char *copy = strdup(s);
-    for (char *p = copy; p && *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    }
-    return copy ? json_string(copy) : NULL;
-}
-
 static json_t *known(int64_t n)
 {
     return n < 0 ? json_null() : json_integer(n);
@@ -217,19 +204,19 @@ static json_t *error_of(const struct err *err)
     if (!err->eno)
         return json_null();
     return json_pack("{s:s, s:i, s:o, s:o, s:o}", "errno", err_name(err->eno), "http_status",
-                     err->http, "error_code", text_of(err->code), "error_msg", text_of(err->msg),
-                     "request_id", text_of(err->request_id));
+                     err->http, "error_code", control_json_text(err->code), "error_msg",
+                     control_json_text(err->msg), "request_id", control_json_text(err->request_id));
 }
 
 static int show_json(const struct view *v, void *arg)
 {
-    json_t *row = json_pack("{s:I, s:o, s:o, s:s, s:I, s:I, s:o, s:i, s:o, s:o, s:o, s:o, s:o}",
-                            "id", (json_int_t)v->id, "key", text_of(v->key), "path",
-                            text_of(v->path), "state", v->state, "bytes_done", (json_int_t)v->done,
-                            "bytes_sending", (json_int_t)v->sending, "bytes_total", known(v->total),
-                            "parts_stored", (int)v->parts_stored, "parts_total",
-                            known(v->parts_total), "rate", known(v->rate), "eta", known(v->eta_s),
-                            "seconds", known(v->seconds), "error", error_of(&v->err));
+    json_t *row = json_pack(
+        "{s:I, s:o, s:o, s:s, s:I, s:I, s:o, s:i, s:o, s:o, s:o, s:o, s:o}", "id",
+        (json_int_t)v->id, "key", control_json_text(v->key), "path", control_json_text(v->path),
+        "state", v->state, "bytes_done", (json_int_t)v->done, "bytes_sending",
+        (json_int_t)v->sending, "bytes_total", known(v->total), "parts_stored",
+        (int)v->parts_stored, "parts_total", known(v->parts_total), "rate", known(v->rate), "eta",
+        known(v->eta_s), "seconds", known(v->seconds), "error", error_of(&v->err));
     return row && json_array_append_new(arg, row) == 0 ? 0 : -ENOMEM;
 }
 
