@@ -27,13 +27,19 @@ static const char *text_of(const json_t *row, const char *name)
 }
 
 /* Nothing that a terminal would take for a command. */
+static void clean(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+    }
+}
+
 static char *clean_copy(const char *text)
 {
     char *copy = strdup(text);
-    for (char *p = copy; p && *p; p++) {
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
-    }
+    if (copy)
+        clean(copy);
     return copy;
 }
 
@@ -62,6 +68,7 @@ static int take_row(const json_t *from, struct row *row)
     row->rate = number_of(from, "rate");
     row->eta_s = number_of(from, "eta");
     (void)snprintf(row->state, sizeof(row->state), "%s", text_of(from, "state"));
+    clean(row->state);
     row->path = clean_copy(text_of(from, "path"));
     row->error = error_of(json_object_get(from, "error"));
     if (!row->path || !row->error)

@@ -346,7 +346,7 @@ tx_resume() {
     done
     sleep 0.3
     kill_driver
-    exec 7>&- 2>/dev/null
+    { exec 7>&-; } 2>/dev/null # for this one command only
     oc reset
     tls_mount "sse_c_keys=$T/sse,sse=c:a"
     cp "$T/f" "$M/f" || fail "cp"
