@@ -136,11 +136,12 @@ static int new_handle(struct fs *fs, struct inode *inode, int flags, pid_t tid, 
     h->writable = access != O_RDONLY;
     h->sync = flags & (O_SYNC | O_DSYNC);
     h->error_seen = inode->error.seq;
+    h->opener_fd = -1;
     inode->nopen++;
     if (h->writable) {
         inode->nwriters++;
         h->opener = proc_tgid(tid);
-        h->opener_start = h->opener ? proc_start_time(h->opener) : 0;
+        h->opener_fd = proc_watch(h->opener);
     }
     DL_APPEND(fs->handles, h);
     *ret = h;
@@ -253,7 +254,7 @@ int file_flush_locked(struct fs *fs, struct handle *h, pid_t tid, int exit_signa
         return 0;
     }
     pid_t caller = proc_tgid(tid);
-    if (caller && h->opener && caller != h->opener && proc_alive(h->opener, h->opener_start))
+    if (caller && caller != h->opener && h->opener_fd >= 0 && !proc_ended(h->opener_fd))
         return untold_error(h);
     h->flushed_ms = clock_ms();
     if (!h->wrote)
@@ -301,14 +302,20 @@ static void keep_interrupted(struct fs *fs, struct inode *inode)
     inode_lose_content_locked(fs, inode);
 }
 
+static void free_handle(struct handle *h)
+{
+    fetch_stream_free(h->stream);
+    fetch_file_unref(h->stream_of);
+    if (h->opener_fd >= 0)
+        close(h->opener_fd);
+    free(h);
+}
+
 void file_forget_all_locked(struct fs *fs)
 {
     struct handle *h, *tmp;
-    DL_FOREACH_SAFE (fs->handles, h, tmp) {
-        fetch_stream_free(h->stream);
-        fetch_file_unref(h->stream_of);
-        free(h);
-    }
+    DL_FOREACH_SAFE (fs->handles, h, tmp)
+        free_handle(h);
     fs->handles = NULL;
 }
 
@@ -337,9 +344,6 @@ void file_release_locked(struct fs *fs, struct handle *h)
     }
     if (st && !inode->nwriters)
         space_trim_locked(fs, st);
-    fetch_stream_free(h->stream);
-    fetch_file_unref(h->stream_of);
-
     if (st && !inode->parent) {
         if (!inode->nopen)
             staged_drop_locked(fs, inode, 0);
@@ -359,7 +363,7 @@ void file_release_locked(struct fs *fs, struct handle *h)
     }
     inode_unpin_locked(fs, inode);
     DL_DELETE(fs->handles, h);
-    free(h);
+    free_handle(h);
 }
 
 int file_publish_wait_locked(struct fs *fs, struct inode *inode, struct intr *intr,

@@ -31,7 +31,7 @@ struct handle {
     int64_t flushed_ms; /* clock_ms() of the opener's last flush; 0: none */
     bool changed;       /* written, truncated or created, not known to be published since */
     pid_t opener;       /* process; 0: unknown */
-    uint64_t opener_start;
+    int opener_fd;      /* proc_watch() of it; -1: none */
     uint32_t error_seen;
     struct fetch_stream *stream; /* reading of the stored version `stream_of` */
     struct fetch_file *stream_of;

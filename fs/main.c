@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +81,18 @@ static void leave(void *fs)
     fs_leave(fs);
 }
 
+/* A file that is being written takes two descriptors and each connection one: the usual soft limit of
+ * 1,024 is meant for programs that call select(2), which we don't. */
+static void raise_descriptor_limit(struct server *s)
+{
+    struct rlimit lim;
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0 || lim.rlim_cur == lim.rlim_max)
+        return;
+    lim.rlim_cur = lim.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
+        log_info(s->log, "main", "the limit of open files stays: %s", err_text(errno));
+}
+
 static int mount_session(struct server *s, struct err *err)
 {
     int rc = make_session(s, err);
@@ -102,6 +115,7 @@ static int mount_session(struct server *s, struct err *err)
 
 static int start(struct server *s, struct err *err)
 {
+    raise_descriptor_limit(s);
     int rc = signals_start(s->log, s->opt->mountpoint, s->opt->drain_timeout + LEAVE_MARGIN_MS,
                            &s->signals);
     if (rc < 0)

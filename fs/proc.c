@@ -5,18 +5,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 
 #include "net/base/cleanup.h"
 #include "net/base/file.h"
 
 enum {
     PROC_READ_MAX = 4096, /* a stat file has about 400 bytes; of a status file the top is wanted */
-    FIELD_STATE = 3,
-    FIELD_NUM_THREADS = 20,
-    FIELD_START_TIME = 22,
+    FIELD_NAME = 2,
     FIELD_EXIT_CODE = 52,
     SIGNAL_MASK = 0x7f,
 };
@@ -40,63 +39,33 @@ static const char *take_number(const char *p, const char *end, uint64_t *ret)
     return p > begin ? p : NULL;
 }
 
-/* Takes over the fields that are wanted; what is not a number there is malformed. */
-static int take_field(struct proc_stat *st, int field, const char *p, const char *end)
+int proc_stat_exit_code(const char *text, size_t n, int *ret)
 {
-    uint64_t n = 0;
-    switch (field) {
-    case FIELD_STATE:
-        st->state = *p;
-        return end - p == 1 ? 0 : -EINVAL;
-    case FIELD_NUM_THREADS:
-        if (take_number(p, end, &n) != end || n > LONG_MAX)
-            return -EINVAL;
-        st->num_threads = (long)n;
-        return 0;
-    case FIELD_START_TIME:
-        return take_number(p, end, &st->start_time) == end ? 0 : -EINVAL;
-    case FIELD_EXIT_CODE:
-        if (take_number(p, end, &n) != end || n > INT_MAX)
-            return -EINVAL;
-        st->exit_code = (int)n;
-        return 0;
-    default:
-        return 0;
-    }
-}
-
-int proc_stat_parse(const char *text, size_t n, struct proc_stat *ret)
-{
-    struct proc_stat st = {0};
     const char *end = text + n;
-    uint64_t pid = 0;
+    uint64_t number = 0;
 
-    const char *p = take_number(text, end, &pid);
-    if (!p || pid > INT_MAX || end - p < 2 || p[0] != ' ' || p[1] != '(')
+    const char *p = take_number(text, end, &number);
+    if (!p || end - p < 2 || p[0] != ' ' || p[1] != '(')
         return -EINVAL;
-    st.pid = (pid_t)pid;
-    p += 2;
-
     /* The name may hold a ')' itself; none of the fields behind it can. */
-    const char *close_paren = memrchr(p, ')', (size_t)(end - p));
-    if (!close_paren)
+    p = memrchr(p, ')', (size_t)(end - p));
+    if (!p)
         return -EINVAL;
-    size_t len = (size_t)(close_paren - p);
-    memcpy(st.comm, p, len < PROC_COMM_MAX ? len : PROC_COMM_MAX - 1);
-    p = close_paren + 1;
-
-    int field = FIELD_STATE - 1;
-    while (p < end && *p == ' ') {
+    p++;
+    for (int field = FIELD_NAME + 1; p < end && *p == ' '; field++) {
         const char *begin = ++p;
         while (p < end && *p != ' ' && *p != '\n')
             p++;
-        if (p == begin || take_field(&st, ++field, begin, p) < 0)
+        if (p == begin)
             return -EINVAL;
+        if (field < FIELD_EXIT_CODE)
+            continue;
+        if (take_number(begin, p, &number) != p || number > INT_MAX)
+            return -EINVAL;
+        *ret = (int)number;
+        return 0;
     }
-    if (field < FIELD_START_TIME)
-        return -EINVAL;
-    *ret = st;
-    return 0;
+    return -EINVAL;
 }
 
 int proc_status_number(const char *text, size_t n, const char *name, uint64_t *ret)
@@ -133,15 +102,6 @@ static ssize_t read_proc(pid_t pid, const char *file, char out[PROC_READ_MAX])
     return file_read(fd, out, PROC_READ_MAX);
 }
 
-int proc_stat_read(pid_t pid, struct proc_stat *ret)
-{
-    char text[PROC_READ_MAX];
-    ssize_t n = read_proc(pid, "stat", text);
-    if (n < 0)
-        return n == -ENOENT ? -ESRCH : (int)n;
-    return proc_stat_parse(text, (size_t)n, ret);
-}
-
 pid_t proc_tgid(pid_t tid)
 {
     char text[PROC_READ_MAX];
@@ -152,43 +112,36 @@ pid_t proc_tgid(pid_t tid)
     return (pid_t)tgid;
 }
 
+/* True if the thread has given up its memory: it does so early when it ends. */
+static bool is_past_exec(pid_t tid)
+{
+    char text[PROC_READ_MAX];
+    ssize_t n = read_proc(tid, "statm", text);
+    return n >= 2 && text[0] == '0' && text[1] == ' ';
+}
+
 int proc_exit_signal(pid_t tid)
 {
-    struct proc_stat st;
-    if (proc_stat_read(tid, &st) < 0)
+    char text[PROC_READ_MAX];
+    int code = 0;
+    if (!is_past_exec(tid)) /* see Deadlock in the header */
         return 0;
-    int sig = st.exit_code & SIGNAL_MASK;
-    /* The same field tells what stopped a process; these never end one. */
-    bool stops = sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU;
-    return stops ? 0 : sig;
+    ssize_t n = read_proc(tid, "stat", text);
+    if (n < 0 || proc_stat_exit_code(text, (size_t)n, &code) < 0)
+        return 0;
+    return code & SIGNAL_MASK;
 }
 
-uint64_t proc_start_time(pid_t tgid)
+int proc_watch(pid_t tgid)
 {
-    struct proc_stat st;
-    return proc_stat_read(tgid, &st) == 0 ? st.start_time : 0;
+    int fd = tgid > 0 ? pidfd_open(tgid, 0) : -1;
+    if (fd < 0)
+        return tgid > 0 ? -errno : -ESRCH;
+    return fd;
 }
 
-bool proc_alive(pid_t tgid, uint64_t start_time)
+bool proc_ended(int pidfd)
 {
-    struct proc_stat st;
-    if (proc_stat_read(tgid, &st) < 0)
-        return false;
-    if (start_time != 0 && st.start_time != start_time)
-        return false;
-    bool ended = st.state == 'Z' || st.state == 'X' || st.state == 'x';
-    return !ended || st.num_threads > 1;
-}
-
-const char *proc_name(pid_t pid, char *out, size_t size)
-{
-    struct proc_stat st;
-    if (size == 0)
-        return "?";
-    snprintf(out, size, "%s", proc_stat_read(pid, &st) == 0 && st.comm[0] ? st.comm : "?");
-    for (char *p = out; *p; p++) {
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    }
-    return out;
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLIN);
 }

@@ -2,9 +2,16 @@
 /* proc - who calls, and is it dying
  *
  * Role        The kernel names the calling thread with each request. From /proc: which process it
- *             belongs to, whether that process still lives, and whether it is being killed (a FLUSH
- *             from a dying process is not a close).
+ *             belongs to, and whether that is being killed (a FLUSH from a dying process is not a
+ *             close). From a pidfd: whether a process still lives.
  * Cost        A read of a small file in /proc each; never blocks on a disk or the network.
+ * Deadlock    A caller waits for our answer, and may hold a lock of its own process meanwhile: an
+ *             execve(2) that closes an O_CLOEXEC descriptor of the mount sends FLUSH with
+ *             exec_update_lock held, and since Linux 6.18 (at the latest) a read of /proc/PID/stat
+ *             waits for that lock, unkillable. A page fault on a file of the mount holds the lock that
+ *             /proc/PID/cmdline wants. So of a process that may be waiting for us only `status` and
+ *             `statm` are read, which take neither; `stat` only once it has no memory left, that is
+ *             when it is past the point from which it can still execve.
  * Errors      What cannot be read is "unknown", stated as 0 (or false): the caller then behaves as
  *             for an ordinary process. A process of another user may hide its exit code.
  */
@@ -16,27 +23,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { PROC_COMM_MAX = 64 };
-
-/* Of /proc/PID/stat, see proc(5). */
-struct proc_stat {
-    pid_t pid;
-    char comm[PROC_COMM_MAX]; /* cut if longer */
-    char state;               /* 'R', 'S', 'D', 'Z', 'X', .. */
-    long num_threads;         /* field 20 */
-    uint64_t start_time;      /* field 22, clock ticks since boot */
-    int exit_code;            /* field 52, as of waitpid; 0 while it lives or if hidden */
-};
-
-/* Parses n bytes of a stat file; the name in it may contain any byte, parentheses and blanks too.
- * -EINVAL. Pure. */
-int proc_stat_parse(const char *text, size_t n, struct proc_stat *ret);
+/* The exit code in n bytes of /proc/PID/stat (field 52, as of waitpid; 0 while the process lives, or if
+ * it is hidden); the name in field 2 may contain any byte, parentheses and blanks too. -EINVAL. Pure. */
+int proc_stat_exit_code(const char *text, size_t n, int *ret);
 
 /* The value of a line "NAME:<blanks>NUMBER" of a status file; -EINVAL if there is none. Pure. */
 int proc_status_number(const char *text, size_t n, const char *name, uint64_t *ret);
-
-/* Reads /proc/PID/stat; `pid` may be a thread's. -ESRCH or another -errno. */
-int proc_stat_read(pid_t pid, struct proc_stat *ret);
 
 /* The process of a thread; 0: unknown. */
 pid_t proc_tgid(pid_t tid);
@@ -44,14 +36,11 @@ pid_t proc_tgid(pid_t tid);
 /* The signal that is killing this thread's process; 0: none, or unknown. */
 int proc_exit_signal(pid_t tid);
 
-/* When the process started, to tell it from a later one of the same number; 0: unknown. */
-uint64_t proc_start_time(pid_t tgid);
+/* A descriptor (close-on-exec) that stands for the process, also when its number is another's;
+ * -ESRCH or another -errno. */
+int proc_watch(pid_t tgid);
 
-/* True if the process of that number and start time (0: any) exists and has not ended: a zombie
- * has, unless other threads of it go on. */
-bool proc_alive(pid_t tgid, uint64_t start_time);
-
-/* Its name, for messages; "?" if unknown. Control characters become '?'. Returns out. */
-const char *proc_name(pid_t pid, char *out, size_t size);
+/* True if the process of proc_watch() has ended: a zombie has, unless other threads of it go on. */
+bool proc_ended(int pidfd);
 
 #endif

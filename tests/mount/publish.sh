@@ -244,6 +244,34 @@ os.close(two)' "$M/f"
     check_eq "content" "$(oc get f)" aaaaaaaaaabbbbbbbbbb
 }
 
+# execve(2) closes the descriptors that are O_CLOEXEC with a lock of the process held, for which a read
+# of its /proc/PID/stat waits: a driver that read it before it answers would hang both for good.
+t_exec_closes() { # s3
+    oc reset
+    run_limited 30 python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+os.write(fd, b"0123456789")
+os.execv("/bin/true", ["true"])' "$M/f" || fail "exec of the opener"
+    check_eq "content" "$(oc get f)" 0123456789
+    run_limited 30 python3 -c '
+import os, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+os.write(fd, b"abc")
+pids = []
+for i in range(8):
+    pid = os.fork()
+    if pid == 0:
+        os.execv("/bin/true", ["true"])
+    pids.append(pid)
+for pid in pids:
+    assert os.waitpid(pid, 0)[1] == 0
+os.write(fd, b"def")
+os.execv("/bin/true", ["true"])' "$M/g" || fail "exec of children"
+    check_eq "content" "$(oc get g)" abcdef
+    check_eq "PUTs" "$(requests PutObject)" 2
+}
+
 # rsync's temp names: a small file costs one PUT.
 t_rsync_small_files() { # s3
     local i
