@@ -240,6 +240,7 @@ class Model:
             return 0
 
     def open_both(self, path, flags, mode):
+        existed = os.path.exists(os.path.join(self.roots[1], path))
         results = [outcome(os.open, os.path.join(root, path), flags, mode) for root in self.roots]
         if results[0][0] != results[1][0] or results[0][0] == "error" and results[0] != results[1]:
             raise Mismatch(f"open: {results[0]}, expected {results[1]}")
@@ -247,7 +248,7 @@ class Model:
             return None
         handle = Handle([results[0][1], results[1][1]], flags, path)
         made = os.fstat(handle.fds[1])
-        if stat.S_ISREG(made.st_mode) and (flags & os.O_TRUNC or flags & os.O_CREAT and not made.st_size):
+        if stat.S_ISREG(made.st_mode) and (flags & os.O_TRUNC or not existed):
             self.wrote(made)
         return handle
 
