@@ -234,18 +234,19 @@ int uploads_json_locked(struct fs *fs, struct buf *out)
     return buf_addc(out, '\n');
 }
 
-enum { LEFT_NAMES = 5 };
+enum { LEFT_NAMES = 5, STUCK_TEXT_MAX = 8 * (OBS_KEY_MAX + 32) };
 
 struct left {
     struct buf *out; /* the names */
     unsigned n;
     uint64_t bytes;
+    bool failed; /* one of them has */
 };
 
 static int add_left(const struct view *v, void *arg)
 {
     struct left *left = arg;
-    static const char *const waits[] = {"failed", "interrupted", NULL};
+    static const char *const waits[] = {"failed", "interrupted", "paused", NULL};
     for (size_t i = 0; waits[i]; i++) {
         if (strcmp(v->state, waits[i]) == 0)
             return 0;
@@ -258,6 +259,32 @@ static int add_left(const struct view *v, void *arg)
         (void)errors_quote(left->out, v->path);
     }
     return left->out->eno;
+}
+
+static int add_stuck(const struct view *v, void *arg)
+{
+    struct left *left = arg;
+    bool failed = v->err.eno;
+    if (!failed && (strcmp(v->state, "paused") != 0 || v->total < 0))
+        return 0; /* its writer has not closed it */
+    left->failed |= failed;
+    if (left->n++ < LEFT_NAMES) {
+        buf_adds(left->out, left->n > 1 ? ", " : "");
+        (void)errors_quote(left->out, v->path);
+        buf_addf(left->out, " (%s)", failed ? "failed" : v->state);
+    }
+    return left->out->eno;
+}
+
+int uploads_stuck_locked(struct fs *fs, struct buf *out)
+{
+    struct left left = {.out = out};
+    int rc = for_each(fs, add_stuck, &left);
+    if (rc == -ENOMEM)
+        return rc;
+    if (left.n > LEFT_NAMES)
+        (void)buf_adds(out, ", ...");
+    return left.n == 0 ? 0 : left.failed || rc < 0 ? -EIO : -EBUSY;
 }
 
 int uploads_left_locked(struct fs *fs, struct buf *out)
@@ -410,18 +437,6 @@ int uploads_abort_locked(struct fs *fs, uint64_t id, struct err *err)
     return 0;
 }
 
-static unsigned count_failed(const struct fs *fs)
-{
-    unsigned n = 0;
-    const struct staged *st;
-    const struct kept *k;
-    DL_FOREACH (fs->staged, st)
-        n += !is_hidden(st) && st->gave_up;
-    DL_FOREACH (fs->kept, k)
-        n += k->state.failed;
-    return n;
-}
-
 int uploads_drain_locked(struct fs *fs, struct intr *intr, struct err *err)
 {
     (void)hold_run_locked(fs, clock_ms(), true);
@@ -432,7 +447,7 @@ int uploads_drain_locked(struct fs *fs, struct intr *intr, struct err *err)
         if (rc == -EINTR)
             return err_set(err, rc, "interrupted");
     }
-    unsigned failed = count_failed(fs);
-    return failed ? err_set(err, -EIO, "%u uploads have failed: the file uploads has them", failed)
-                  : 0;
+    CLEANUP_BUF struct buf names = BUF_INIT(STUCK_TEXT_MAX);
+    int rc = uploads_stuck_locked(fs, &names);
+    return rc < 0 ? err_set(err, rc, "not stored: %s", buf_str(&names)) : 0;
 }

@@ -28,6 +28,10 @@ int uploads_json_locked(struct fs *fs, struct buf *out);
 /* What is on its way to the bucket, for people: "3 files (12 MiB): '/a', '/b'". */
 int uploads_left_locked(struct fs *fs, struct buf *out);
 
+/* What was closed and is not sent before a command says so, for people: "'/a' (paused), '/b' (failed)".
+ * 0: there is nothing like that. -EIO: one has failed; -EBUSY: they are all paused; -ENOMEM. */
+int uploads_stuck_locked(struct fs *fs, struct buf *out);
+
 /* The JSON object of one staged file; -ENODATA if nothing of it is to be stored. */
 struct staged;
 int uploads_one_locked(struct fs *fs, const struct staged *st, struct buf *out);
@@ -41,7 +45,7 @@ int uploads_publish_locked(struct fs *fs, uint64_t id, struct err *err);
 int uploads_abort_locked(struct fs *fs, uint64_t id, struct err *err);
 
 /* Waits until nothing is left to be stored (drops the lock meanwhile); what is held or gathered
- * goes out at once. -EIO if then an upload is listed as failed, -EINTR. */
+ * goes out at once. -EINTR; -EIO, -EBUSY: what uploads_stuck_locked() then says. */
 int uploads_drain_locked(struct fs *fs, struct intr *intr, struct err *err);
 
 #endif

@@ -320,7 +320,18 @@ static void tell_left(struct fs *fs, fs_left_fn *left, void *arg)
     int rc = uploads_left_locked(fs, &text);
     fs_unlock(fs);
     if (rc == 0)
-        left(arg, buf_str(&text));
+        left(arg, buf_str(&text), false);
+    fs_lock(fs);
+}
+
+/* Closed files that this driver does not store. `rc`: of drain(). */
+static void tell_rest(struct fs *fs, int rc, fs_left_fn *left, void *arg)
+{
+    CLEANUP_BUF struct buf text = BUF_INIT(LEFT_TEXT_MAX);
+    bool stays = rc < 0 ? uploads_left_locked(fs, &text) == 0 : uploads_stuck_locked(fs, &text) < 0;
+    fs_unlock(fs);
+    if (stays)
+        left(arg, buf_str(&text), true);
     fs_lock(fs);
 }
 
@@ -348,7 +359,10 @@ void fs_stop(struct fs *fs, int64_t limit_ms, fs_left_fn *left, void *arg)
     timer_stop(fs);
     fs_lock(fs);
     fs->stopping = true;
-    let_go(fs, drain(fs, limit_ms, left, arg));
+    int rc = drain(fs, limit_ms, left, arg);
+    if (left)
+        tell_rest(fs, rc, left, arg);
+    let_go(fs, rc);
     changes_keep_locked(fs);
     file_forget_all_locked(fs);
     fs_unlock(fs);

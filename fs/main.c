@@ -62,6 +62,7 @@ struct server {
     struct fuse_session *se;
     bool mounted;
     char *runtime_path;
+    bool stays; /* not everything is stored, and the file at runtime_path's side says what */
 };
 
 static int make_session(struct server *s, struct err *err)
@@ -152,9 +153,11 @@ static int loop(struct server *s)
     return rc;
 }
 
-static void tell_left(void *arg, const char *text)
+static void tell_left(void *arg, const char *text, bool stays)
 {
-    runtime_left_write(arg, text);
+    struct server *s = arg;
+    s->stays |= stays;
+    runtime_left_write(s->runtime_path, text);
 }
 
 /* Leaves in the reverse order of start(). A mount that was unmounted stores all that it still has;
@@ -162,8 +165,7 @@ static void tell_left(void *arg, const char *text)
 static void finish(struct server *s)
 {
     if (s->fs)
-        fs_stop(s->fs, signals_leaving(s->signals) ? s->opt->drain_timeout : -1, tell_left,
-                s->runtime_path);
+        fs_stop(s->fs, signals_leaving(s->signals) ? s->opt->drain_timeout : -1, tell_left, s);
     if (s->signals)
         signals_attach(s->signals, NULL, NULL);
     if (s->mounted)
@@ -171,7 +173,8 @@ static void finish(struct server *s)
     fs_free(s->fs);
     if (s->se)
         fuse_session_destroy(s->se);
-    runtime_left_write(s->runtime_path, NULL);
+    if (!s->stays) /* else the unmount helper tells it */
+        runtime_left_write(s->runtime_path, NULL);
     runtime_remove(s->runtime_path);
     free(s->runtime_path);
     signals_stop(s->signals);

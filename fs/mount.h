@@ -45,13 +45,15 @@ int fs_start(struct fs *fs, struct fuse_session *se, struct err *err);
  * come from now on. May be called again and again, from any thread. */
 void fs_leave(struct fs *fs);
 
-/* What is still to be stored, one line for people. */
-typedef void fs_left_fn(void *arg, const char *text);
+/* What is still to be stored, one line for people. `stays`: it was the last word, this driver will
+ * not store that. */
+typedef void fs_left_fn(void *arg, const char *text, bool stays);
 
 /* Ends the core's work: no request arrives any more. Stores what the promises demand, waits for it
  * no longer than `limit_ms` (< 0: until each upload is stored or has finally failed), answers or
  * drops every request that is still unanswered, and joins the core's own threads. While it waits it
- * tells `left` (may be NULL) every half second. Called once, also when fs_start() was not called or
+ * tells `left` (may be NULL) every half second, and at the end if closed files stay that are
+ * not stored. Called once, also when fs_start() was not called or
  * failed. */
 void fs_stop(struct fs *fs, int64_t limit_ms, fs_left_fn *left, void *arg);
 

@@ -2,6 +2,7 @@
 // The kernel's mounts and the files that name their processes; see runtime.h.
 #include "fs/runtime.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "net/base/cleanup.h"
 #include "net/base/file.h"
 
 /* A host with ten thousands of containers has long lists. */
-enum { MOUNTINFO_MAX = 64 << 20 };
+enum { MOUNTINFO_MAX = 64 << 20, WORD_KEPT_S = 24 * 3600 };
 
 static int read_file(const char *path, struct buf *out)
 {
@@ -300,6 +302,23 @@ static int write_entry(const char *path, const char *mountpoint, const char *con
     return rc < 0 ? rc : write_text(path, buf_str(&text));
 }
 
+/* Last words of drivers that nobody has read for a day. */
+static void remove_old_words(const char *dir)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        int pid, end = 0;
+        struct stat st;
+        if (sscanf(e->d_name, "%d.left%n", &pid, &end) == 1 && end > 0 && !e->d_name[end] &&
+            process_start(pid) == 0 &&
+            fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            st.st_mtim.tv_sec < time(NULL) - WORD_KEPT_S)
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
 int runtime_write(const char *mountpoint, const char *control_dir, char **ret_path)
 {
     struct mount_entry entry = {0};
@@ -311,6 +330,8 @@ int runtime_write(const char *mountpoint, const char *control_dir, char **ret_pa
     rc = runtime_dir(geteuid(), path, sizeof(path));
     if (rc == 0 && mkdir(path, 0755) < 0 && errno != EEXIST)
         rc = -errno;
+    if (rc == 0)
+        remove_old_words(path);
     if (rc == 0)
         rc = entry_path(&entry, geteuid(), path, sizeof(path));
     if (rc == 0)
@@ -401,10 +422,23 @@ void runtime_left_write(const char *path, const char *text)
         (void)unlink(left);
 }
 
+static int entry_left_path(const struct mount_entry *entry, pid_t pid, char *out, size_t size)
+{
+    char dir[PATH_MAX];
+    int rc = runtime_dir(entry->user_id, dir, sizeof(dir));
+    return rc < 0 ? rc : left_path(dir, strlen(dir), pid, out, size);
+}
+
 void runtime_left_read(const struct mount_entry *entry, pid_t pid, struct buf *out)
 {
-    char dir[PATH_MAX], left[PATH_MAX];
-    if (runtime_dir(entry->user_id, dir, sizeof(dir)) == 0 &&
-        left_path(dir, strlen(dir), pid, left, sizeof(left)) == 0)
+    char left[PATH_MAX];
+    if (entry_left_path(entry, pid, left, sizeof(left)) == 0)
         (void)read_trusted(left, entry->user_id, out);
+}
+
+void runtime_left_remove(const struct mount_entry *entry, pid_t pid)
+{
+    char left[PATH_MAX];
+    if (entry_left_path(entry, pid, left, sizeof(left)) == 0)
+        (void)unlink(left);
 }

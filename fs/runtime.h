@@ -81,5 +81,7 @@ int runtime_control_dir(const struct mount_entry *entry, struct buf *out);
 void runtime_left_write(const char *path, const char *text);
 /* What the driver `pid` of that mount has written there; appends nothing if it has not. */
 void runtime_left_read(const struct mount_entry *entry, pid_t pid, struct buf *out);
+/* Removes that; runtime_write() does it for drivers that have ended a day ago. */
+void runtime_left_remove(const struct mount_entry *entry, pid_t pid);
 
 #endif

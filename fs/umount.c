@@ -103,6 +103,19 @@ static void wait_for_driver(const struct command *cmd, const struct mount_entry 
     }
 }
 
+/* The driver has ended: was that all? */
+static void tell_rest(const struct command *cmd, const struct mount_entry *entry, pid_t pid)
+{
+    CLEANUP_BUF struct buf left = BUF_INIT(LEFT_MAX);
+    runtime_left_read(entry, pid, &left);
+    if (!left.n)
+        return;
+    fprintf(stderr,
+            "%s: '%s' is unmounted, but not stored: %s; the next mount has it in 'uploads'\n",
+            cmd->program, entry->mountpoint, buf_str(&left));
+    runtime_left_remove(entry, pid);
+}
+
 int umount_run(const struct command *cmd, struct err *err)
 {
     struct mount_entry entry = {0};
@@ -122,8 +135,10 @@ int umount_run(const struct command *cmd, struct err *err)
                 entry.mountpoint);
     else if (rc < 0)
         err_set(err, rc, "'%s' cannot be unmounted: %s", entry.mountpoint, err_text(rc));
-    else if (pidfd >= 0 && !cmd->lazy && !cmd->force)
+    else if (pidfd >= 0 && !cmd->lazy && !cmd->force) {
         wait_for_driver(cmd, &entry, pidfd, pid);
+        tell_rest(cmd, &entry, pid);
+    }
     mount_entry_done(&entry);
     return rc < 0 ? COMMAND_FAILED : COMMAND_OK;
 }

@@ -134,6 +134,74 @@ t_watch_ends_at_failures() {
     oc faults '[]'
 }
 
+# A closed file that is paused: the writer was told that its close() was interrupted.
+paused() {
+    make_file "$T/f" $((6 * part_size))
+    slow 300000
+    python3 - "$T/f" "$M/slow" <<'PY' &
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+with open(sys.argv[2], "wb") as f:
+    f.write(open(sys.argv[1], "rb").read())
+PY
+    local pid=$!
+    until_uploads 'uploading  /slow'
+    id=$(awk '$NF == "/slow" { print $1 }' "$M/.obsmount/uploads")
+    echo "pause $id" >"$M/.obsmount/ctl"
+    until_uploads 'paused  /slow'
+    kill -INT "$pid"
+    wait "$pid"
+    oc faults '[]'
+}
+
+# What waits for a command is not waited for, and is no success.
+tx_paused_is_not_stored() {
+    local id
+    service_start
+    mounted_with
+    paused
+    exits 32 "not stored: '/slow' (paused)" --drain "$M"
+    fails "resource busy" bash -c "exec 2>&1; echo drain >$M/.obsmount/ctl"
+    check "says which" grep -q 'not stored: .*/slow.*(paused)' "$M/.obsmount/errors"
+    echo "retried" >"$T/x"
+    oc faults '[{"operation":"PutObject","key":"bad","count":-1,"status":403,"code":"AccessDenied"}]'
+    fails "ermission denied" cp "$T/x" "$M/bad"
+    fails "nput/output error" bash -c "exec 2>&1; echo drain >$M/.obsmount/ctl"
+    check "says both" grep -q 'not stored: .*/bad.*(failed)' "$M/.obsmount/errors"
+    oc faults '[]'
+
+    driver=$(driver_pid "$M")
+    umnt "$M" 2>"$T/umount.out" || fail "umount"
+    check "umount says it" grep -q "'$M' is unmounted, but not stored: .*\"/slow\" (paused)" "$T/umount.out"
+    check "both" grep -q '"/bad" (failed)' "$T/umount.out"
+    [ ! -e "/run/obsmount/$driver.left" ] || fail "its word is left behind"
+    check_eq "nothing of it" "$(stored_etag slow)" ""
+
+    mounted_with
+    until_uploads 'paused  /slow'
+    echo "abort $(awk '$NF == "/bad" || $0 ~ "/bad  " { print $1 }' "$M/.obsmount/uploads")" >"$M/.obsmount/ctl"
+    echo "resume $(awk '$NF == "/slow" { print $1 }' "$M/.obsmount/uploads")" >"$M/.obsmount/ctl"
+    exits 0 "" --drain "$M"
+    check_eq "stored" "$(stored_etag slow)" "$(oc etag "$T/f" $part_size)"
+    driver=$(driver_pid "$M")
+    umnt "$M" 2>"$T/umount.out" || fail "umount"
+    check_eq "nothing to say" "$(cat "$T/umount.out")" ""
+
+    # without the helper nobody reads the last word: later mounts remove it
+    mounted_with
+    oc faults '[{"operation":"PutObject","key":"bad","count":-1,"status":403,"code":"AccessDenied"}]'
+    fails "ermission denied" cp "$T/x" "$M/bad"
+    driver=$(driver_pid "$M")
+    umount -i "$M"
+    wait_gone "$driver" 20 || fail "the driver is there"
+    check "its word" grep -q '/bad' "/run/obsmount/$driver.left"
+    touch -d '2 days ago' "/run/obsmount/$driver.left"
+    oc faults '[]'
+    mounted_with
+    [ ! -e "/run/obsmount/$driver.left" ] || fail "its word is still there"
+    echo "abort $(awk '$0 ~ "/bad  " { print $1 }' "$M/.obsmount/uploads")" >"$M/.obsmount/ctl"
+}
+
 # A write to $M/slow whose request does not end until the faults are cleared; its process is $writer.
 stalled() {
     oc faults '[{"operation":"PutObject","key":"slow","count":1,"stall":true}]'
