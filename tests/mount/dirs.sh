@@ -208,6 +208,39 @@ EOF_PY
     check "content" cmp "$T/big" "$M/b/r"
 }
 
+# A file below is renamed while its directory is: after it, under the new name of the directory.
+t_rename_within_renamed() { # s3-long
+    mkdir "$M/a"
+    local i
+    for i in 1 2 3; do echo "$i" >"$M/a/f$i"; done
+    drop_pages
+    oc faults '[{"operation": "CopyObject", "key": "b/*", "count": -1, "delay_ms": 1500}]'
+    python3 - "$M" "$OBS_PORT" "$top/tests/lib" <<'EOF_PY' || fail "the two renames"
+import os, sys, threading, time
+sys.path.insert(0, sys.argv[3])
+import obsclient
+os.chdir(sys.argv[1])
+fd = os.open("a", os.O_RDONLY)
+os.stat("f1", dir_fd=fd)
+outer = threading.Thread(target=os.rename, args=("a", "b"))
+outer.start()
+for _ in range(1500):
+    log = obsclient.admin(int(sys.argv[2]), "GET", "/-/log?tail=100000")
+    if any(r["op"] == "HeadObject" and r["key"] == "a/f3" for r in log):
+        break
+    time.sleep(0.02)
+time.sleep(0.3)  # the copies are under way
+os.rename("f1", "g1", src_dir_fd=fd, dst_dir_fd=fd)
+outer.join()
+assert sorted(os.listdir("b")) == ["f2", "f3", "g1"], os.listdir("b")
+EOF_PY
+    oc faults '[]'
+    check_eq "keys" "$(keys)" "b/ b/f2 b/f3 b/g1"
+    check_eq "content" "$(cat "$M/b/g1")" 1
+    drop_pages
+    check_eq "names" "$(ls "$M" "$M/b" | xargs)" "$M: b $M/b: f2 f3 g1"
+}
+
 t_rename_into_subdirectory() { # s3-long
     mkdir -p "$M/a/b" "$M/c"
     echo x >"$M/a/b/f"
