@@ -22,6 +22,7 @@
 #include "net/engine.h"
 #include "net/error.h"
 #include "net/obs.h"
+#include "net/sse.h"
 #include "net/url.h"
 
 /* OBS API, signing: a request whose date is off by more is refused. */
@@ -77,6 +78,31 @@ static int check_keys(struct check *c)
                         "is this a cloud server, and does it have an agency with rights on OBS?");
     say_ok("keys", "found in %s", cred_source_name(c->keys.source));
     return 0;
+}
+
+/* The customer's keys: can all of them be read, and is the one of the option `sse` among them? */
+static int check_encryption(const struct check *c)
+{
+    struct sse_spec spec = {.kind = SSE_NONE};
+    struct obs_props props = {0};
+    struct sse_keys *keys = NULL;
+    struct err err = {0};
+    if (!c->opt->sse_c_keys)
+        return 0;
+    int rc = sse_keys_load(c->opt->sse_c_keys, &keys, &err);
+    if (rc == 0 && c->opt->sse)
+        rc = sse_spec_parse(c->opt->sse, &spec, &err);
+    if (rc == 0)
+        rc = sse_to_props(&spec, keys, &props, &err);
+    if (rc < 0)
+        rc = say_fail("sse keys", &err,
+                      "sse_c_keys is a directory that others cannot write; each file in it has "
+                      "mode 0600 and one key of 32 bytes, or those in base64");
+    else
+        say_ok("sse keys", "%d in '%s'", sse_keys_count(keys), c->opt->sse_c_keys);
+    obs_props_clear(&props);
+    sse_keys_free(keys);
+    return rc;
 }
 
 /* Opens and closes a connection. 0 or -errno. */
@@ -220,6 +246,8 @@ int check_run(const struct options *opt, struct log *log)
 {
     struct check c = {.opt = opt, .log = log};
     int rc = check_keys(&c);
+    if (rc == 0)
+        rc = check_encryption(&c);
     if (rc == 0)
         rc = check_address(&c);
     if (rc == 0)

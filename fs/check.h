@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* check - obsmount --check
  *
- * Role        Tries, one after another, what a mount needs: the endpoint's name and address, the
- *             service's clock, the keys, the bucket, the right to list. Each step prints one line
+ * Role        Tries, one after another, what a mount needs: the keys, those of sse_c_keys, the
+ *             endpoint's name and address, the service's clock, the bucket, the right to list. Each step prints one line
  *             ("ok" or "FAIL", with advice) on stdout; after a failure the rest is not tried, since
  *             it would fail for the same reason. Nothing is written to the bucket.
  * Threads     Makes an engine of its own; blocks.

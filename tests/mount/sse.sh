@@ -189,6 +189,38 @@ tx_refused() {
     refused "No such file" "$tls,sse_c_keys=$T/none"
 }
 
+# check_says STATUS TEXT DIR [OPTIONS]: obsmount --check with the keys in DIR
+check_says() {
+    local got=0
+    "$OBSMOUNT" --check bkt -o "$(tls_options),credential_file=$T/keys,sse_c_keys=$3${4:+,$4}" >"$T/check.out" 2>&1 || got=$?
+    check_eq "exit code ($(cat "$T/check.out"))" "$got" "$1"
+    check "says '$2'" grep -qF -- "$2" "$T/check.out"
+}
+
+# --check reads the keys too, before anything is sent.
+tx_check() {
+    begin_tls
+    check_says 0 "ok    sse keys  2 in '$T/sse'" "$T/sse"
+    check_says 0 "ok    bucket" "$T/sse" sse=c:b
+    check_eq "no secret" "$(grep -cF -f "$T/sse/b" "$T/check.out")" 0
+    oc reset
+    check_says 32 "FAIL  sse keys  " "$T/none"
+    check "which" grep -q "'$T/none': No such file" "$T/check.out"
+    check "what to do" grep -q "mode 0600 and one key of 32 bytes" "$T/check.out"
+    check_says 32 "there is no key 'c'" "$T/sse" sse=c:c
+    chmod 644 "$T/sse/b"
+    check_says 32 "'$T/sse/b' may be accessed by others" "$T/sse"
+    chmod 600 "$T/sse/b"
+    chmod 777 "$T/sse"
+    check_says 32 "may be written by others" "$T/sse"
+    chmod 700 "$T/sse"
+    (umask 077 && head -c 31 /dev/urandom >"$T/sse/short")
+    check_says 32 "'$T/sse/short' holds neither a key of 32 bytes nor one in base64" "$T/sse"
+    rm "$T/sse/short"
+    check_eq "nothing was sent" "$(requests)" 0
+    check_says 0 "ok    sse keys" "$T/sse"
+}
+
 # Keys of the service, over http: asked for with the object, not with its parts.
 tx_kms() { # s3 timeout=240
     service_start
