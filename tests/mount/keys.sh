@@ -98,6 +98,54 @@ tx_without_an_agency() {
         -o "$(options "credential_source=metadata,metadata_endpoint=$OBS_URL")"
 }
 
+# A proxy that refuses everybody, at $proxy; each connection is a line in $T/proxied.
+refusing_proxy() {
+    python3 - "$T/proxied" "$T/proxy.port" <<'PY' &
+import os, socket, sys
+s = socket.create_server(("127.0.0.1", 0))
+with open(sys.argv[2] + ".new", "w") as f:
+    f.write(str(s.getsockname()[1]))
+os.rename(sys.argv[2] + ".new", sys.argv[2])
+s.settimeout(1)
+while os.path.isdir(os.path.dirname(sys.argv[1])):  # it goes with the case
+    try:
+        c, _ = s.accept()
+    except TimeoutError:
+        continue
+    request = c.recv(65536).split(b"\r\n")[0].decode(errors="replace")
+    with open(sys.argv[1], "a") as f:
+        f.write(request + "\n")
+    c.sendall(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    c.close()
+PY
+    local i
+    for ((i = 0; i < 400; i++)); do
+        [ ! -s "$T/proxy.port" ] || break
+        sleep 0.05
+    done
+    proxy=http://127.0.0.1:$(cat "$T/proxy.port")
+    : >"$T/proxied"
+}
+
+# Keys are for this server only: no proxy is asked for them. 0.0.0.0 is this machine too, and, unlike
+# 127.0.0.1, no address that is never proxied.
+tx_metadata_without_a_proxy() {
+    local proxy got=0
+    service_start
+    refusing_proxy
+    export http_proxy=$proxy https_proxy=$proxy all_proxy=$proxy no_proxy=""
+    unset NO_PROXY HTTPS_PROXY ALL_PROXY
+    mount_so "credential_source=metadata,metadata_endpoint=http://0.0.0.0:$OBS_PORT"
+    check "its keys" [ "$(requests MetadataSecurityKey)" -gt 0 ]
+    check "and the token" [ "$(requests MetadataToken)" -gt 0 ]
+    echo x >"$M/f"
+    check_eq "through the proxy" "$(cat "$T/proxied")" ""
+    timeout 60 "$OBSMOUNT" --check bkt -o "endpoint=http://0.0.0.0:$OBS_PORT,credential_file=$T/keys" >"$T/check.out" 2>&1 || got=$?
+    check_eq "the proxy is in the way of everything else ($(cat "$T/check.out"))" "$got" 32
+    check "it was asked" grep -q "http://0.0.0.0:$OBS_PORT/bkt" "$T/proxied"
+    check_eq "and not for keys" "$(grep -c 'securitykey\|api/token' "$T/proxied")" 0
+}
+
 # The file is first, then the environment in the order of its names; the metadata service only when it
 # is asked for.
 tx_order_of_sources() {
