@@ -10,6 +10,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "checkpoint/store.h"
 #include "fs/control_json.h"
 #include "fs/control_rows.h"
 #include "fs/errors.h"
@@ -168,6 +169,12 @@ static void number(char out[24], int64_t n)
     (void)snprintf(out, 24, n < 0 ? "-" : "%" PRId64, n);
 }
 
+static void add_clean(struct buf *out, const char *text)
+{
+    for (const char *p = text; *p; p++)
+        buf_addc(out, (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
+}
+
 static int show_text(const struct view *v, void *arg)
 {
     struct buf *out = arg;
@@ -179,8 +186,7 @@ static int show_text(const struct view *v, void *arg)
     number(seconds, v->seconds);
     buf_addf(out, "%-6" PRIu64 " %-11s %12" PRIu64 " %12s %5u/%-5s %10s %6s %7s ", v->id, v->state,
              v->done + v->sending, total, v->parts_stored, parts, rate, eta, seconds);
-    for (const char *p = v->path; *p; p++)
-        buf_addc(out, (unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
+    add_clean(out, v->path);
     if (v->err.eno)
         buf_addf(out, "  (%s%s%s: %s)", err_name(v->err.eno), v->err.code[0] ? " " : "",
                  v->err.code, v->err.msg);
@@ -191,7 +197,17 @@ int uploads_text_locked(struct fs *fs, struct buf *out)
 {
     buf_addf(out, "%-6s %-11s %12s %12s %11s %10s %6s %7s %s\n", "ID", "STATE", "BYTES", "OF",
              "PARTS", "BYTES/S", "ETA", "SECONDS", "PATH");
-    return for_each(fs, show_text, out);
+    int rc = for_each(fs, show_text, out);
+    for (size_t i = 0; rc == 0 && i < fs->n_siblings; i++) {
+        const struct store_sibling *s = &fs->siblings[i];
+        buf_addf(out, "%-6s %-11s adopt_state=%s takes over %" PRIu32 " uploads%s (endpoint '", "-",
+                 "elsewhere", s->id, s->n_unfinished, s->ledgers ? " and other changes" : "");
+        add_clean(out, s->endpoint);
+        buf_adds(out, "', prefix '");
+        add_clean(out, s->prefix);
+        rc = buf_adds(out, "')\n");
+    }
+    return rc;
 }
 
 static json_t *known(int64_t n)
@@ -220,11 +236,28 @@ static int show_json(const struct view *v, void *arg)
     return row && json_array_append_new(arg, row) == 0 ? 0 : -ENOMEM;
 }
 
+/* Other state directories of the bucket, if there are any. */
+static json_t *elsewhere(const struct fs *fs)
+{
+    json_t *rows = fs->n_siblings ? json_array() : NULL;
+    for (size_t i = 0; rows && i < fs->n_siblings; i++) {
+        const struct store_sibling *s = &fs->siblings[i];
+        json_t *row =
+            json_pack("{s:s, s:o, s:o, s:I, s:b}", "adopt_state", s->id, "endpoint",
+                      control_json_text(s->endpoint), "prefix", control_json_text(s->prefix),
+                      "uploads", (json_int_t)s->n_unfinished, "changes", (int)s->ledgers);
+        if (row)
+            (void)json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
 int uploads_json_locked(struct fs *fs, struct buf *out)
 {
     json_t *rows = json_array();
     int rc = rows ? for_each(fs, show_json, rows) : -ENOMEM;
-    json_t *all = rc == 0 ? json_pack("{s:O}", "uploads", rows) : NULL;
+    json_t *all =
+        rc == 0 ? json_pack("{s:O, s:o*}", "uploads", rows, "elsewhere", elsewhere(fs)) : NULL;
     CLEANUP_FREE char *text = all ? json_dumps(all, JSON_INDENT(2)) : NULL;
     json_decref(all);
     json_decref(rows);

@@ -12,6 +12,8 @@
  *             paused       by the command `pause`; its writer waits
  *             failed       its upload was given up; `retry`, `abort`
  *             interrupted  its writer was killed, or the driver was; `publish`, `abort`
+ * Elsewhere   Unfinished work in other state directories of the bucket, as it was at mount, is named
+ *             at the end (adopt_state).
  * Locking     Everything under fs->lock.
  */
 #ifndef OBSM_FS_CONTROL_UPLOADS_H

@@ -67,6 +67,7 @@ struct space;
 struct sse_keys;
 struct staged;
 struct store;
+struct store_sibling;
 struct tempname_patterns;
 
 /* A metadata request that fails is repeated for so long; a user waits for it. */
@@ -118,7 +119,9 @@ struct fs {
     struct index *index;       /* attributes of objects, across mounts; NULL: without */
     struct store *store;       /* the state directory: staging files are made in it */
     char boot_id[64];
-    int64_t start_s; /* real time of the mount, seconds */
+    int64_t start_s;                /* real time of the mount, seconds */
+    struct store_sibling *siblings; /* other state directories with unfinished work (fs/state.h) */
+    size_t n_siblings;
 
     struct lock lock;
     /* below: under lock */

@@ -13,6 +13,7 @@
 #include "checkpoint/recover.h"
 #include "checkpoint/store.h"
 #include "fs/crashpoint.h"
+#include "fs/errors.h"
 #include "fs/note.h"
 #include "fs/options.h"
 #include "fs/space.h"
@@ -124,8 +125,14 @@ void kept_expire_locked(struct fs *fs)
     DL_FOREACH_SAFE (fs->kept, k, tmp) {
         if (!v[i++].expire)
             continue;
-        log_notice(fs->log, "checkpoint", "upload %llu of '%s' was kept long enough: dropped",
-                   (unsigned long long)k->id, k->state.key);
+        struct err err;
+        err_set(
+            &err, -ETIMEDOUT,
+            "dropped: it was kept for as long, or beside as many bytes, as keep_interrupted and "
+            "keep_interrupted_max say");
+        log_err(fs->log, LOG_LEVEL_NOTICE, "checkpoint", &err, "upload %llu of '%s'",
+                (unsigned long long)k->id, k->state.key);
+        errors_add(fs->errors, "checkpoint", k->state.key, &err);
         kept_drop_locked(fs, k, true);
     }
     free(v);

@@ -306,6 +306,8 @@ static void tell(struct fs *fs, struct facts *k, uint64_t id, const struct recov
     const struct recover_head *h = &k->f.head;
     bool theirs = plan->action == RECOVER_CONFLICT || plan->why == WHY_THEIRS;
     int eno = theirs ? ESTALE : plan->why == WHY_FAILED ? 0 : plan->eno; /* that was told before */
+    if (plan->why == WHY_EXPIRED && k->f.opt.keep_interrupted_s > 0)
+        eno = ETIMEDOUT;
     if (!eno)
         return;
     err_set(&err, -eno, "%s", recover_why_text(plan->why));

@@ -48,13 +48,17 @@ static int adopt(struct fs *fs, struct err *err)
 
 static void name_siblings(struct fs *fs)
 {
-    CLEANUP_FREE struct store_sibling *v = NULL;
-    size_t n = 0;
+    struct store_sibling *v = NULL;
+    size_t n = 0, left = 0;
     if (store_siblings(fs->store, &v, &n) < 0)
         return;
     for (size_t i = 0; i < n; i++) {
-        if (v[i].locked_by)
-            continue; /* a driver is at work on it */
+        if (!v[i].locked_by) /* else a driver is at work on it */
+            v[left++] = v[i];
+    }
+    fs->siblings = v;
+    fs->n_siblings = left;
+    for (size_t i = 0; i < left; i++) {
         log_warning(
             fs->log, "mount",
             "%u unfinished uploads%s of this bucket are in state directory %s (endpoint '%s', "
@@ -119,6 +123,9 @@ int state_merge_taken(struct fs *fs, const char *name, state_merge_fn *merge, st
 
 void state_end(struct fs *fs)
 {
+    free(fs->siblings);
+    fs->siblings = NULL;
+    fs->n_siblings = 0;
     if (fs->store && !fs->opt->ro && fs->server_s)
         (void)store_clock_save(fs->store, fs->server_s, clock_real().tv_sec);
 }

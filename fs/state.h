@@ -2,7 +2,7 @@
 /* state - what a mount looks after in its state directory when it begins
  *
  * Role        Other state directories of the same bucket with unfinished work (the endpoint or the
- *             prefix was written differently then) are named in the log, or taken over with
+ *             prefix was written differently then) are named in the log and in the list of uploads, or taken over with
  *             adopt_state: uploads, and the ledgers of attribute changes and renames, which their
  *             owners read (fs/changes.h, fs/moves.h). Compares the clocks with those of the last mount: after a jump nothing
  *             expires.

@@ -195,9 +195,10 @@ t_retry_fails_again() {
     check_eq "content" "$(oc get f)" content
 }
 
-# Writes 2.5 parts and is killed while the file is open.
-killed_writer() {
-    python3 - "$T/f" "$M/f" <<'PY' &
+# Writes 2.5 parts, to f or NAME, and is killed while the file is open.
+killed_writer() { # [NAME]
+    rm -f "$T/f.written"
+    python3 - "$T/f" "$M/${1:-f}" <<'PY' &
 import sys, time
 with open(sys.argv[2], "wb", buffering=0) as f:
     f.write(open(sys.argv[1], "rb").read())
@@ -209,9 +210,10 @@ PY
         [ ! -e "$T/f.written" ] || break
         sleep 0.05
     done
+    wait_field "/${1:-f}" parts_stored 2
     kill -9 "$pid"
     wait "$pid"
-    wait_field /f state interrupted
+    wait_field "/${1:-f}" state interrupted
 }
 
 t_interrupted_is_published_by_command() {
@@ -239,6 +241,47 @@ t_interrupted_is_aborted_by_command() {
     check_eq "rows" "$(wc -l <"$M/$C/uploads")" 1
     remount
     check_eq "rows after a remount" "$(wc -l <"$M/$C/uploads")" 1
+}
+
+# True as soon as COMMAND is.
+wait_until() {
+    local i
+    for ((i = 0; i < 300; i++)); do
+        ! "$@" || return 0
+        sleep 0.1
+    done
+    fail "waited in vain for: $*"
+}
+
+uploads_are() { [ "$(oc uploads | cut -f 1 | xargs)" = "$*" ]; }
+
+# By the service's clock, but never at the first mount after it has jumped; then the parts are aborted, and
+# the errors say so.
+t_interrupted_expires() {
+    make_file "$T/f" $((part_size * 5 / 2))
+    killed_writer
+    leave
+    oc clock '{"advance_s":691200}'
+    export OBS_CLOCK=691200
+    mounted_with
+    wait_field /f state interrupted
+    check "its parts are kept" [ -n "$(oc uploads)" ]
+    remount
+    wait_until uploads_are
+    wait_until grep -q " recovery ETIMEDOUT .*keep_interrupted" "$M/$C/errors"
+    check_eq "rows" "$(wc -l <"$M/$C/uploads")" 1
+}
+
+# Beyond keep_interrupted_max the oldest go.
+t_interrupted_beyond_the_limit() {
+    remount "keep_interrupted_max=$((3 * part_size))"
+    make_file "$T/f" $((part_size * 5 / 2))
+    killed_writer f
+    killed_writer g
+    wait_field /g state interrupted
+    wait_until grep -q " checkpoint ETIMEDOUT .*keep_interrupted_max" "$M/$C/errors"
+    wait_until uploads_are g
+    check_eq "the older one" "$(field /f state)" ""
 }
 
 t_abort_ends_the_writer() {

@@ -180,8 +180,13 @@ mount_elsewhere() {
     other=endpoint=http://127.0.0.1:$OBS_PORT
     mounted_with "$other"
     check "the log names it" grep -q "changes of attributes or renames.*adopt_state=$id" "$T/mount.log"
+    check "the list of uploads, too" grep -q "elsewhere .*adopt_state=$id .*prefix ''" "$M/.obsmount/uploads"
+    check_eq "and for programs" "$(python3 -c '
+import json, sys
+print(*[e["adopt_state"] for e in json.load(open(sys.argv[1]))["elsewhere"]])' "$M/.obsmount/uploads.json")" "$id"
     leave
     mounted_with "$other,adopt_state=$id"
+    check_eq "not named any more" "$(grep -c elsewhere "$M/.obsmount/uploads")" 0
     check_eq "left there" "$(ledgers "$T/state/$id")" ""
 }
 

@@ -368,6 +368,26 @@ t_held_name_removed() { # s3
     mounted_with
 }
 
+# A signal ends the wait of close(); the file goes on to be stored.
+t_close_interrupted() { # s3
+    oc faults '[{"operation":"PutObject","key":"f","count":-1,"stall":true}]'
+    python3 - "$M/f" <<'EOF_PY' || fail "close was not interrupted"
+import errno, os, signal, sys
+signal.signal(signal.SIGALRM, lambda *_: None)
+fd = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+os.write(fd, b"content\n")
+signal.setitimer(signal.ITIMER_REAL, 1, 1)
+try:
+    os.close(fd)
+except OSError as e:
+    sys.exit(e.errno != errno.EINTR)
+sys.exit("close() has succeeded while the service did not answer")
+EOF_PY
+    oc faults '[]'
+    check "drain" bash -c "echo drain >$M/.obsmount/ctl"
+    check_eq "content" "$(oc get f)" content
+}
+
 # close() of each writer of a held file waits for the parts, and each is told what became of them.
 two_closes() { # EXPECTED-ERRNO
     PYTHONPATH=$top/tests/lib OBS_KEYS=$T/keys OBS_PORT=$OBS_PORT python3 - \
