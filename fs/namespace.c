@@ -11,6 +11,7 @@
 #include "fs/dir.h"
 #include "fs/encrypt.h"
 #include "fs/meta.h"
+#include "fs/moves.h"
 #include "fs/names.h"
 #include "fs/note.h"
 #include "fs/options.h"
@@ -83,6 +84,19 @@ int ns_create_locked(struct fs *fs, struct inode *dir, const char *name, const s
     return 0;
 }
 
+/* A rename of a directory above takes what was there when it began: what comes or goes meanwhile waits
+ * for its end, and has another key then. */
+static int await_moves(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    char key[OBS_KEY_MAX + 1];
+    inode_pin_locked(inode);
+    int rc = inode_key_locked(fs, inode, key);
+    if (rc == 0)
+        rc = moves_clear_locked(fs, key, key, intr);
+    inode_unpin_locked(fs, inode);
+    return rc;
+}
+
 struct memory_body {
     const char *p;
     size_t n;
@@ -105,7 +119,10 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
     char key[OBS_KEY_MAX + 1];
     struct memory_body memory = {.p = body, .n = strlen(body)};
     struct obs_props props = {0};
-    int rc = inode_key_locked(fs, inode, key);
+    inode_pin_locked(inode);
+    int rc = await_moves(fs, inode, intr);
+    if (rc == 0)
+        rc = inode_key_locked(fs, inode, key);
     if (rc == 0)
         rc = encrypt_choose_locked(fs, inode);
     if (rc == 0)
@@ -119,7 +136,6 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
                                      .content_md5 = sse_encrypted(&props)}};
     if (rc == 0) {
         inode->moving++;
-        inode_pin_locked(inode);
         rc = request_run_locked(fs, &call, intr, "store");
         inode->moving--;
         waitlist_finish_locked(fs, &inode->move_waiters, 0);
@@ -134,10 +150,10 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
             inode->parent->list_start_ms = 0; /* what became of it, the service knows */
             inode_detach_locked(fs, inode);
         }
-        inode_unpin_locked(fs, inode);
-    } else {
+    } else if (inode->parent) {
         inode_detach_locked(fs, inode);
     }
+    inode_unpin_locked(fs, inode);
     obs_call_clear(&call);
     obs_props_clear(&props);
     return rc;
@@ -398,7 +414,9 @@ int ns_uncover_locked(struct fs *fs, struct inode *inode, struct intr *intr)
 {
     if (inode->state != INODE_LOCAL || !inode->covers)
         return 0;
-    int rc = ns_keep_parent_locked(fs, inode->parent, inode, intr);
+    int rc = await_moves(fs, inode, intr);
+    if (rc == 0)
+        rc = ns_keep_parent_locked(fs, inode->parent, inode, intr);
     if (rc == 0)
         rc = delete_object(fs, inode, intr);
     if (rc == 0)
@@ -419,6 +437,8 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
     rc = ns_prepare_removal_locked(fs, inode, intr);
     if (rc == 0)
         rc = ns_uncover_locked(fs, inode, intr);
+    if (rc == 0 && inode->state == INODE_STORED)
+        rc = await_moves(fs, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED)
         rc = ns_keep_parent_locked(fs, dir, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED)
@@ -443,8 +463,9 @@ int ns_rmdir_locked(struct fs *fs, struct inode *dir, const char *name, struct i
         return -ENOTDIR;
 
     inode_pin_locked(inode);
-    rc = inode->state == INODE_LOCAL && !inode->children ? 0
-                                                         : dir_has_entries_locked(fs, inode, intr);
+    rc = await_moves(fs, inode, intr);
+    if (rc == 0 && (inode->state != INODE_LOCAL || inode->children))
+        rc = dir_has_entries_locked(fs, inode, intr);
     if (rc > 0)
         rc = -ENOTEMPTY;
     if (rc == 0)

@@ -10,6 +10,8 @@
  * Open files  An unlinked file stays readable for those who have it open: what is staged stays, a
  *             stored file of at most unlink_keep is fetched first, a larger one is read as far as
  *             it is cached.
+ * Renames     What is made or removed below a directory that is being renamed waits for that
+ *             (fs/moves.h), and then has the new key.
  * Interrupted A request whose end was not awaited leaves the name unknown: the next look asks the
  *             service.
  */
