@@ -237,6 +237,45 @@ tx_interrupted_wait() { # timeout=120
     check_eq "nothing is stored" "$(oc list)" ""
 }
 
+# What durability=stage has promised is never dropped: when it alone fills the room, and the service does
+# not take it, a new writer is told instead of waiting for ever.
+tx_full_of_promises() { # timeout=120
+    service_start
+    mounted_with "staging_max=$((6 * part_size)),durability=stage,retry_time=1s"
+    make_file "$T/in" $((4 * part_size + 5))
+    oc faults '[{"operation":"UploadPart","count":-1,"status":503,"code":"ServiceUnavailable"}]' >/dev/null
+    cp "$T/in" "$M/f" || fail "it was not taken"
+    local i
+    for ((i = 0; i < 300; i++)); do
+        ! grep -q "'/f' is not stored" "$T/mount.log" || break
+        sleep 0.1
+    done
+    fails "No space left" run_limited 60 cp "$T/in" "$M/g"
+    check "what was promised is there" cmp "$T/in" "$M/f"
+    oc faults '[]' >/dev/null
+    leave
+    oc get f | cmp - "$T/in" || fail "what was promised is not stored"
+    mounted_with
+}
+
+# What has failed at durability=store is kept for a retry until somebody else needs the room: then the
+# oldest goes, and the errors say so.
+tx_failed_gives_way() { # timeout=120
+    service_start
+    mounted_with "staging_max=$((8 * part_size))"
+    make_file "$T/in" $((3 * part_size + 5))
+    oc faults '[{"operation":"UploadPart","count":-1,"status":403,"code":"AccessDenied"}]' >/dev/null
+    fails "ermission denied" cp "$T/in" "$M/f1"
+    fails "ermission denied" cp "$T/in" "$M/f2"
+    oc faults '[]' >/dev/null
+    check_eq "failed ones" "$(grep -c ' failed ' "$M/.obsmount/uploads")" 2
+    cp "$T/in" "$M/g" || fail "there is no room for g"
+    oc get g | cmp - "$T/in" || fail "the content of g"
+    check "the errors say it" grep -q "ENOSPC .*f1.*dropped to stay within staging_max" "$M/.obsmount/errors"
+    check_eq "the younger one is still there" "$(grep -c ' failed .*/f2' "$M/.obsmount/uploads")" 1
+    check_eq "not the older one" "$(grep -c '/f1' "$M/.obsmount/uploads")" 0
+}
+
 stat_of() { awk -v name="obsmount_$1" '$1 == name { print $2 }' "$M/.obsmount/stats"; }
 
 # The data of writes that wait stay within a quarter of memory_max, however many there are; each waits
