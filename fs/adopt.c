@@ -17,6 +17,7 @@
 #include "fs/options.h"
 #include "fs/publish.h"
 #include "fs/publish_impl.h"
+#include "fs/request.h"
 #include "fs/worker.h"
 #include "net/base/log.h"
 #include "net/digest.h"
@@ -190,8 +191,8 @@ static void search_all(struct fs *fs, struct search *s)
         own = strcmp(s->v[i].upload_id, s->own_id) == 0 ? &s->v[i] : own;
     if (!own || s->n < 2)
         return;
-    struct obs_call call = {.op = OBS_HEAD, .key = s->key, .give_up_ms = FS_META_GIVE_UP_MS};
-    int rc = obs_run(fs->obs, &call, NULL);
+    struct obs_call call;
+    int rc = request_look(fs, &call, s->key);
     struct recover_head head = {.answer = rc == 0         ? ANSWER_FOUND
                                           : rc == -ENOENT ? ANSWER_GONE
                                                           : ANSWER_ERROR,

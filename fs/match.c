@@ -17,6 +17,7 @@
 #include "fs/note.h"
 #include "fs/properties.h"
 #include "fs/publish.h"
+#include "fs/request.h"
 #include "fs/space.h"
 #include "fs/worker.h"
 #include "net/base/clock.h"
@@ -264,9 +265,9 @@ static void look_run(struct fs *fs, struct job *job)
     struct look *look = (struct look *)job;
     const struct journal_state *s = &look->match->state;
     struct recover_listed_part *v = NULL;
-    struct obs_call call = {.op = OBS_HEAD, .key = s->upload_key, .give_up_ms = FS_META_GIVE_UP_MS};
+    struct obs_call call;
 
-    int rc = obs_run(fs->obs, &call, NULL);
+    int rc = request_look(fs, &call, s->upload_key);
     struct recover_head head = {.answer = rc == 0         ? ANSWER_FOUND
                                           : rc == -ENOENT ? ANSWER_GONE
                                                           : ANSWER_ERROR,

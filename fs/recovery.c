@@ -115,16 +115,7 @@ static void ask_head(struct fs *fs, struct facts *k)
     const struct journal_state *s = &k->state;
     obs_call_clear(&k->head);
     const char *key = s->final_key ? s->final_key : s->key;
-    k->head = (struct obs_call){.op = OBS_HEAD, .key = key, .give_up_ms = FS_META_GIVE_UP_MS};
-    int rc = obs_run(fs->obs, &k->head, NULL);
-    if (rc < 0 && request_refused(&k->head)) { /* a right that who only stores need not have */
-        obs_call_clear(&k->head);
-        k->head = (struct obs_call){
-            .op = OBS_LIST, .prefix = key, .max_keys = 1, .give_up_ms = FS_META_GIVE_UP_MS};
-        (void)obs_run(fs->obs, &k->head, NULL);
-        request_take_listed(&k->head, key);
-        rc = k->head.err.eno;
-    }
+    int rc = request_look(fs, &k->head, key);
     const char *nonce = obs_props_get(&k->head.object.props, OBS_PROP_META, ATTR_UPLOAD_META);
     k->f.head = (struct recover_head){.answer = answer_of(rc, &k->head.err),
                                       .upload_id = k->head.object.upload_id,

@@ -150,3 +150,17 @@ void request_take_listed(struct obs_call *call, const char *key)
     call->object.mtime_ms = e->mtime_ms;
     (void)snprintf(call->object.etag, sizeof(call->object.etag), "%s", e->etag);
 }
+
+int request_look(struct fs *fs, struct obs_call *call, const char *key)
+{
+    *call = (struct obs_call){.op = OBS_HEAD, .key = key, .give_up_ms = FS_META_GIVE_UP_MS};
+    (void)obs_run(fs->obs, call, NULL);
+    if (!call->err.eno || !request_refused(call))
+        return call->err.eno;
+    obs_call_clear(call);
+    *call = (struct obs_call){
+        .op = OBS_LIST, .prefix = key, .max_keys = 1, .give_up_ms = FS_META_GIVE_UP_MS};
+    (void)obs_run(fs->obs, call, NULL);
+    request_take_listed(call, key);
+    return call->err.eno;
+}

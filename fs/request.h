@@ -27,6 +27,10 @@ int request_batch_locked(struct fs *fs, const struct request_batch *batch, struc
 /* HEAD, LIST: we have not the right to ask for that. */
 bool request_refused(const struct obs_call *call);
 
+/* HEAD of `key` into *call, or where that is refused a listing of it, since who only stores need not
+ * have the right to read. Waits, without the lock. call->err.eno; the caller clears the call. */
+int request_look(struct fs *fs, struct obs_call *call, const char *key);
+
 /* Makes of the listing of `key` (prefix = key, one entry) what HEAD would have answered as far as it
  * says so: size, ETag, time; or -ENOENT. A listing that has failed stays as it is. */
 void request_take_listed(struct obs_call *call, const char *key);

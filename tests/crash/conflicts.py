@@ -375,6 +375,27 @@ def content_match(bench):
     settles(bench, THEIRS)
 
 
+def no_head_match(bench):
+    """A kept upload is taken over by who writes the same again, also where HEAD is refused."""
+    bench.put("f", workloads.OLD)
+    time.sleep(1.1)
+    bench.mount()
+    fd = begun(bench)
+    wait_for("parts", lambda: uploads(bench)[0]["parts_stored"] >= 3)
+    bench.kill()
+    close(fd)
+    bench.remount()
+    before = count("InitiateMultipartUpload")
+    fd = os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
+    refuse(bench, "HeadObject")
+    workloads.write_at(fd, MINE)
+    code = close(fd)
+    faults()
+    check(code == 0, f"close gave {code}")
+    check(count("InitiateMultipartUpload") == before, "the kept upload was not taken over")
+    settles(bench, MINE)
+
+
 # ---- dialect s3: the upload is known by a number in the object's metadata
 
 BIG = content((44, (11 << 20) + 77))
@@ -425,7 +446,7 @@ def s3_crash(point):
 
 CASES = {f.__name__: f for f in (
     error, error_over, keep_mine, keep_theirs, lost_answer, removed, one_more_request, read_meanwhile,
-    staged, only_copy, no_head, no_head_no_list, no_head_only_copy, content_match)}
+    staged, only_copy, no_head, no_head_no_list, no_head_only_copy, no_head_match, content_match)}
 CASES.update({
     "s3_error": s3_error,
     "s3_lost_answer": s3_lost_answer,
