@@ -3,6 +3,8 @@
 #
 #   need_sdk    sets $PYTHON to an interpreter that has them; skips the case if they cannot be installed
 
+#   sdk_run SCRIPT ARG...  runs a Python script beside this one with them; fails the case if it fails
+
 # A virtual environment in the build directory, made once for all cases.
 need_sdk() {
     local venv=$OBSM_BUILD/tests/interop/venv
@@ -17,4 +19,12 @@ need_sdk() {
     fi
     exec 8>&-
     PYTHON=$venv/bin/python
+}
+
+sdk_run() {
+    local script=$1
+    shift
+    [ -n "${PYTHON:-}" ] || need_sdk
+    OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys PYTHONDONTWRITEBYTECODE=1 "$PYTHON" "$top/tests/interop/$script" "$@" \
+        2>"$T/sdk.err" || fail "the SDK: $* ($(tail -n 5 "$T/sdk.err"))"
 }

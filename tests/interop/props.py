@@ -4,37 +4,12 @@
   check KEY    the SDK must see the properties that the mount has set
   store KEY    stores an object with them, as uploadFile's table of headers says
 """
-import os
-import socket
 import sys
 
-from obs import ExtensionGrant, ObsClient, PutObjectHeader
+from obs import ExtensionGrant, PutObjectHeader
 from obs.model import Permission
 
-BUCKET = "bkt"
-
-# Python does not know that names below localhost mean this machine.
-resolve = socket.getaddrinfo
-socket.getaddrinfo = lambda host, *rest, **more: resolve(
-    "127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
-
-
-def client():
-    with open(os.environ["OBS_KEYS"]) as f:
-        ak, sk = f.readline().strip().split(":")[:2]
-    return ObsClient(access_key_id=ak, secret_access_key=sk, is_secure=False,
-                     server=f"http://localhost:{os.environ['OBS_PORT']}")
-
-
-def good(answer):
-    if answer.status >= 300:
-        sys.exit(f"{answer.status} {answer.errorCode} {answer.errorMessage}")
-    return answer
-
-
-def expect(what, got, wanted):
-    if got != wanted:
-        sys.exit(f"{what}: got {got!r}, expected {wanted!r}")
+from sdkclient import BUCKET, client, expect, good
 
 
 def check(obs, key):

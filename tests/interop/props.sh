@@ -2,26 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # props.sh - properties that a mount sets and Huawei's Python SDK reads, and the other way round.
 
-# A virtual environment of its own in the build directory, made once.
-need_sdk() {
-    local venv=$OBSM_BUILD/tests/interop/venv-props
-    exec 8>"$OBSM_BUILD/tests/interop/lock-props"
-    flock 8
-    if ! "$venv/bin/python" -c 'import obs' 2>/dev/null; then
-        rm -rf "$venv"
-        python3 -m venv "$venv" >"$T/venv.log" 2>&1 || skip "python3-venv is missing"
-        run_limited 200 "$venv/bin/pip" install -q --disable-pip-version-check --timeout 20 \
-            esdk-obs-python >"$T/pip.log" 2>&1 ||
-            skip "esdk-obs-python cannot be installed: $(tail -n 1 "$T/pip.log")"
-    fi
-    exec 8>&-
-    PYTHON=$venv/bin/python
-}
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-sdk_props() {
-    OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys "$PYTHON" "$top/tests/interop/props.py" "$@" 2>"$T/sdk.err" ||
-        fail "the SDK: $* ($(tail -n 5 "$T/sdk.err"))"
-}
+sdk_props() { sdk_run props.py "$@"; }
 
 # Set by directory before the upload, and on a stored file.
 t_sdk_reads_what_the_mount_sets() {

@@ -10,36 +10,20 @@
   upload-fails KEY FILE            the same while the service refuses part 3: it must fail
   upload-all KEY FILE RECORD       uploadFile with each of its parameters; then they are read back
   upload-killed KEY FILE RECORD    uploadFile one part at a time, record in RECORD: ten parts of 3 MiB
+  upload-paused KEY FILE RECORD    uploadFileAsync of ten such parts: paused, looked at, resumed
+  upload-cancelled KEY FILE RECORD the same, given up instead
+  example FILE                     the example of the documentation in FILE, which has its own names; run in its folder
 """
 import http.client
 import json
 import os
-import socket
 import sys
+import time
 
-from obs import (ExtensionGrant, HeadPermission, ObsClient, Permission, SseKmsHeader, StorageClass,
+from obs import (ExtensionGrant, HeadPermission, Permission, SseKmsHeader, StorageClass,
                  UploadFileHeader)
 
-BUCKET = "bkt"
-
-# Python does not know that names below localhost mean this machine.
-resolve = socket.getaddrinfo
-socket.getaddrinfo = lambda host, *rest, **more: resolve(
-    "127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **more)
-
-
-def client():
-    with open(os.environ["OBS_KEYS"]) as f:
-        ak, sk = f.readline().strip().split(":")[:2]
-    return ObsClient(access_key_id=ak, secret_access_key=sk, is_secure=False,
-                     server=f"http://localhost:{os.environ['OBS_PORT']}")
-
-
-def good(answer):
-    if answer.status >= 300:
-        sys.exit(f"{answer.status} {answer.errorCode} {answer.errorMessage}")
-    return answer
-
+from sdkclient import BUCKET, SERVER, client, expect, good, keys
 
 def pairs(words):
     return dict(w.split("=", 1) for w in words)
@@ -102,6 +86,78 @@ def upload_all(obs, key, path, record):
         sys.exit(f"grants: {grantees}")
 
 
+def stored_parts(obs, key):
+    """How many parts the service has of the only upload of the key."""
+    [upload] = good(obs.listMultipartUploads(BUCKET)).body.upload
+    return len(good(obs.listParts(BUCKET, key, upload.uploadId)).body.parts)
+
+
+def wait_for(what, condition):
+    for _ in range(1200):
+        if condition():
+            return
+        time.sleep(0.05)
+    sys.exit(f"{what} does not come")
+
+
+def paused_task(obs, key, path, record):
+    """A task that was paused when at least two of its parts were stored, and what it has then."""
+    def recorded():
+        try:
+            with open(record) as f:
+                return sum(bool(p["isCompleted"]) for p in json.load(f)["uploadParts"])
+        except (OSError, ValueError, KeyError):
+            return 0
+
+    task = obs.uploadFileAsync(BUCKET, key, path, 3 * 1024 * 1024, 1, True, record)
+    wait_for("a second part", lambda: recorded() >= 2)
+    task.pause()
+    expect("state", task.status, "paused")
+    before = -1
+    while before != (now := stored_parts(obs, key)):  # the part under way ends
+        before = now
+        time.sleep(2)
+    if not 2 <= now < 10:
+        sys.exit(f"{now} parts are stored: it is not paused")
+    expect("in the record", recorded(), now)
+    return task, now
+
+
+def upload_paused(obs, key, path, record):
+    task, _ = paused_task(obs, key, path, record)
+    expect("visible while it is paused", obs.getObjectMetadata(BUCKET, key).status, 404)
+    task.resume()
+    stored = good(task.wait_for_completion(120))
+    expect("state", task.status, "completed")
+    expect("key", stored.body.key, key)
+    if not stored.body.etag.strip('"').endswith("-10"):
+        sys.exit(f"ETag: {stored.body.etag}")
+
+
+def upload_cancelled(obs, key, path, record):
+    task, _ = paused_task(obs, key, path, record)
+    task.cancel()
+    task._pause_event.set()  # the SDK's own thread still waits for a resume
+    try:
+        task.wait_for_completion(120)
+    except Exception as e:  # the SDK raises a plain Exception
+        print("cancelled:", e)
+    else:
+        sys.exit("it was completed")
+    wait_for("the end of the upload", lambda: not good(obs.listMultipartUploads(BUCKET)).body.upload)
+    expect("visible", obs.getObjectMetadata(BUCKET, key).status, 404)
+
+
+def example(path):
+    """Unchanged but for the endpoint; the keys come from where it takes them."""
+    with open(path) as f:
+        text = f.read()
+    os.environ["AccessKeyID"], os.environ["SecretAccessKey"] = keys()
+    if "https://your-endpoint" not in text:
+        sys.exit("the example has no place for the endpoint")
+    exec(compile(text.replace("https://your-endpoint", SERVER), path, "exec"), {"__name__": "__main__"})
+
+
 def main(command, *words):
     obs = client()
     if command == "put":
@@ -121,6 +177,12 @@ def main(command, *words):
         print(stored.body.crc64)
     elif command == "upload-all":
         upload_all(obs, *words)
+    elif command == "upload-paused":
+        upload_paused(obs, *words)
+    elif command == "upload-cancelled":
+        upload_cancelled(obs, *words)
+    elif command == "example":
+        example(words[0])
     elif command == "upload-killed":
         good(obs.uploadFile(BUCKET, words[0], words[1], 3 * 1024 * 1024, 1, True, words[2]))
     elif command == "upload-fails":

@@ -6,10 +6,8 @@
 
 # sdk.py with the SDK; then: signatures of OBS have arrived, and none of AWS.
 sdk() {
-    [ -n "${PYTHON:-}" ] || need_sdk
     oc reset
-    OBS_PORT=$OBS_PORT OBS_KEYS=$T/keys "$PYTHON" "$top/tests/interop/sdk.py" "$@" 2>"$T/sdk.err" ||
-        fail "the SDK: $* ($(tail -n 5 "$T/sdk.err"))"
+    sdk_run sdk.py "$@"
     [ "$(oc signatures obs)" -gt 0 ] || fail "no request had an OBS signature"
     check_eq "AWS signatures" "$(oc signatures v2) $(oc signatures v4)" "0 0"
 }
@@ -78,6 +76,53 @@ t_upload_with_everything() {
     drop_pages
     check "content" cmp "$T/f" "$M/up/all.bin"
     [ ! -e "$T/record" ] || fail "the SDK has left its record"
+}
+
+# The example of the documentation as it stands there: refused in the middle, and run again.
+tx_example_of_the_documentation() {
+    service_start --bucket examplebucket
+    export OBS_BUCKET=examplebucket
+    make_file "$T/localfile" $((45 * 1024 * 1024 + 7))
+    mnt examplebucket "$M" || fail "the bucket cannot be mounted"
+    need_sdk
+    cd "$T" || fail "cd"
+    oc faults '[{"operation":"UploadPart","query":"*partNumber=3*","count":-1,"status":500}]'
+    sdk example "$top/tests/interop/example.txt" >"$T/example.out"
+    check "it says so" grep -qx 'Upload File Failed' "$T/example.out"
+    check_eq "nothing is visible" "$(ls -A "$M")" ""
+    oc faults '[]'
+    sdk example "$top/tests/interop/example.txt" >"$T/example.out"
+    check_eq "it succeeds" "$(head -n 1 "$T/example.out")" "Upload File Succeeded"
+    check "with a request id" grep -q '^requestId: [0-9A-Za-z]' "$T/example.out"
+    check_eq "parts of the second call" "$(requests UploadPart)" 1
+    check_eq "ETag" "$(stored_etag objectname)" "$(oc etag "$T/localfile" $((10 * 1024 * 1024)))"
+    [ ! -e "$T/localfile.upload_record" ] || fail "the SDK has left its record"
+    cd /
+    sleep 5.2 # the mount has seen an empty directory
+    check "the mount reads it" cmp "$T/localfile" "$M/objectname"
+}
+
+# The SDK's task can be paused: no part goes out then, and none goes out twice.
+t_paused_and_resumed() {
+    make_file "$T/f" $((30 * 1024 * 1024))
+    need_sdk
+    oc faults '[{"operation":"UploadPart","count":-1,"rate":2000000}]'
+    sdk upload-paused up/paused "$T/f" "$T/record"
+    check_eq "parts sent" "$(requests UploadPart)" 10
+    check_eq "one upload" "$(requests InitiateMultipartUpload)" 1
+    drop_pages
+    check "the mount reads it" cmp "$T/f" "$M/up/paused"
+}
+
+t_paused_and_cancelled() {
+    make_file "$T/f" $((30 * 1024 * 1024))
+    need_sdk
+    oc faults '[{"operation":"UploadPart","count":-1,"rate":2000000}]'
+    sdk upload-cancelled up/cancelled "$T/f" "$T/record"
+    check_eq "uploads left" "$(oc uploads)" ""
+    check "aborted" [ "$(requests AbortMultipartUpload)" -ge 1 ]
+    [ ! -e "$T/record" ] || fail "the SDK has left its record"
+    check_eq "in the mount" "$(ls -A "$M")" ""
 }
 
 # The SDK is killed when its record has three parts, and called again: it sends only the rest.
