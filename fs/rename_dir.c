@@ -94,26 +94,42 @@ static int settle_below(struct fs *fs, struct inode *dir, struct intr *intr)
     }
 }
 
-/* The cached names below the directory keep their inodes: the objects only have other ETags now. */
-static void adopt_copies(struct fs *fs, const struct tree *t, const char *to, struct inode *dir)
+/* The cached file whose object is `o`, or NULL. */
+static struct inode *cached_file(const struct tree *t, const struct tree_object *o,
+                                 struct inode *dir)
 {
+    struct inode *inode = dir;
+    char path[OBS_KEY_MAX + 1];
+    char *save = NULL;
+    (void)snprintf(path, sizeof(path), "%s", o->key + strlen(t->prefix));
+    for (char *p = strtok_r(path, "/", &save); p && inode; p = strtok_r(NULL, "/", &save))
+        inode = inode_child_locked(inode, p);
+    return inode && !inode->is_dir && inode->state == INODE_STORED && o->copy_etag ? inode : NULL;
+}
+
+/* What is open is read from the copies from now on; `back`: from the old objects again. */
+static void read_from(const struct tree *t, const char *to, struct inode *dir, bool back)
+{
+    char key[OBS_KEY_MAX + 1];
     for (size_t i = 0; i < t->n; i++) {
         const struct tree_object *o = &t->v[i];
-        struct inode *inode = dir;
-        char key[OBS_KEY_MAX + 1], path[OBS_KEY_MAX + 1];
-        char *save = NULL;
-        if (tree_new_key(t, o, to, key) < 0)
-            continue;
-        (void)snprintf(path, sizeof(path), "%s", key + strlen(to));
-        for (char *p = strtok_r(path, "/", &save); p && inode; p = strtok_r(NULL, "/", &save))
-            inode = inode_child_locked(inode, p);
-        if (!inode || inode->is_dir || inode->state != INODE_STORED || !o->copy_etag)
+        struct inode *inode = cached_file(t, o, dir);
+        if (inode && inode->fetch && tree_new_key(t, o, to, key) == 0)
+            (void)fetch_file_rekey(inode->fetch, back ? o->key : key, back ? o->etag : o->copy_etag,
+                                   encrypt_read_key_locked(inode));
+    }
+}
+
+/* The cached names below the directory keep their inodes: the objects only have other ETags now. */
+static void adopt_copies(const struct tree *t, struct inode *dir)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct inode *inode = cached_file(t, &t->v[i], dir);
+        if (!inode)
             continue;
         struct fetch_file *fetch = inode->fetch;
-        if (fetch)
-            (void)fetch_file_rekey(fetch, key, o->copy_etag, encrypt_read_key_locked(inode));
         inode->fetch = NULL;
-        (void)inode_set_version_locked(inode, o->copy_etag, inode->stored_size, 0);
+        (void)inode_set_version_locked(inode, t->v[i].copy_etag, inode->stored_size, 0);
         inode->fetch = fetch;
         inode->changed_ms = clock_ms();
     }
@@ -175,8 +191,8 @@ static int note_copied(void *arg, const struct tree_object *o)
 
 /* Copies, checks, deletes. After a failure the copies are gone, or a job removes them. Once all are
  * checked the rename has happened: what cannot be deleted then, a job deletes later. */
-static int move_objects(struct fs *fs, struct tree *t, const char *to, struct inode *target,
-                        struct intr *intr)
+static int move_objects(struct fs *fs, struct tree *t, const char *to, struct inode *dir,
+                        struct inode *target, struct intr *intr)
 {
     struct noting noting = {.fs = fs};
     size_t deleted;
@@ -194,9 +210,11 @@ static int move_objects(struct fs *fs, struct tree *t, const char *to, struct in
         moves_settle_locked(fs, noting.mv);
         return rc;
     }
+    read_from(t, to, dir, false);
     rc = delete_old(fs, t, &deleted);
     CRASH_POINT("rename_dir.deleted");
     if (rc == -EACCES && deleted == 0 && moves_back_locked(fs, noting.mv) == 0) {
+        read_from(t, to, dir, true);
         moves_settle_locked(fs, noting.mv);
         return rc;
     }
@@ -229,7 +247,7 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
     if (rc == 0)
         rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0 && t.n) {
-        rc = move_objects(fs, &t, to_key, target, intr);
+        rc = move_objects(fs, &t, to_key, inode, target, intr);
         from->list_start_ms = rc < 0 ? 0 : from->list_start_ms;
         to->list_start_ms = rc < 0 ? 0 : to->list_start_ms;
     }
@@ -239,7 +257,7 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
         note_keys_below(fs, inode);
     if (rc == 0) {
         inode_tombstone_locked(fs, from, name);
-        adopt_copies(fs, &t, to_key, inode);
+        adopt_copies(&t, inode);
         rekey_changes(fs, inode);
     }
     tree_done(&t);

@@ -72,12 +72,20 @@ static int make_copy(struct fs *fs, struct inode *inode, const char *from_key, c
     return old->copy_etag ? 0 : -ENOMEM;
 }
 
+/* What is open is read from this object from now on. */
+static void read_from(struct inode *inode, const char *key, const char *etag)
+{
+    if (inode->fetch)
+        (void)fetch_file_rekey(inode->fetch, key, etag, inode->read_key);
+}
+
 /* The copy is there: the old object goes. If the service refuses that, the copy goes, or, when
  * another file stood in its place before, both stay. If nobody knows what became of the request, the
  * rename has happened, and a job asks again; without a ledger nobody does, and it is an error. */
-static int delete_old(struct fs *fs, struct move *mv, const char *from_key, bool replaces)
+static int delete_old(struct fs *fs, struct move *mv, struct inode *inode,
+                      const struct tree_object *old, bool replaces)
 {
-    struct obs_call del = {.op = OBS_DELETE, .key = from_key};
+    struct obs_call del = {.op = OBS_DELETE, .key = old->key};
     int rc = request_run_locked(fs, &del, NULL, "rename");
     CRASH_POINT("rename.deleted");
     obs_call_clear(&del);
@@ -91,6 +99,7 @@ static int delete_old(struct fs *fs, struct move *mv, const char *from_key, bool
         moves_leave_locked(fs, mv);
         return later ? 0 : rc;
     }
+    read_from(inode, old->key, old->etag);
     if (!replaces)
         (void)moves_back_locked(fs, mv);
     moves_settle_locked(fs, mv);
@@ -98,10 +107,8 @@ static int delete_old(struct fs *fs, struct move *mv, const char *from_key, bool
 }
 
 /* The same content under a new name: what is cached of it stays. */
-static int take_copy(struct inode *inode, const char *to_key, const char *etag)
+static int take_copy(struct inode *inode, const char *etag)
 {
-    if (inode->fetch)
-        (void)fetch_file_rekey(inode->fetch, to_key, etag, inode->read_key);
     struct fetch_file *fetch = inode->fetch;
     inode->fetch = NULL;
     int rc = inode_set_version_locked(inode, etag, inode->stored_size, 0);
@@ -146,14 +153,15 @@ int rename_object_locked(struct fs *fs, struct inode *inode, struct inode *to, c
     if (rc == 0)
         rc = moves_delete_locked(fs, mv);
     CRASH_POINT("rename.checked");
-    if (rc == 0)
-        rc = delete_old(fs, mv, from_key, replaces);
-    else if (rc == -EINTR || rc == -ETIMEDOUT)
+    if (rc == 0) {
+        read_from(inode, to_key, old.copy_etag);
+        rc = delete_old(fs, mv, inode, &old, replaces);
+    } else if (rc == -EINTR || rc == -ETIMEDOUT)
         moves_leave_locked(fs, mv); /* the copy may still be made */
     else
         moves_settle_locked(fs, mv);
     if (rc == 0)
-        rc = take_copy(inode, to_key, old.copy_etag);
+        rc = take_copy(inode, old.copy_etag);
     else
         to->list_start_ms = 0; /* a copy may be there */
     free(old.copy_etag);

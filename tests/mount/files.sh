@@ -403,6 +403,51 @@ EOF_PY
     check "content" cmp "$T/local" "$M/g"
 }
 
+# Read on while the service deletes the old object, and has not answered yet.
+t_read_within_rename() { # s3-long
+    begin $((8 << 20))
+    mkdir "$M/d"
+    oc put d/f "$T/local" >/dev/null
+    oc put refused "$T/local" >/dev/null
+    drop_pages
+    oc faults '[{"operation": "DeleteObject", "key": "f", "count": -1, "stall_ms": 1500},
+                {"operation": "DeleteObjects", "count": -1, "stall_ms": 1500},
+                {"operation": "DeleteObject", "key": "refused", "count": -1, "status": 403, "code": "AccessDenied"}]'
+    check "reader" python3 - "$M" "$T/local" <<'EOF_PY'
+import os, sys, threading, time
+os.chdir(sys.argv[1])
+want = open(sys.argv[2], "rb").read()
+
+def read_within(path, old, new):
+    fd = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+    assert os.pread(fd, 4096, 0) == want[:4096]
+    mover = threading.Thread(target=os.rename, args=(old, new))
+    mover.start()
+    time.sleep(0.7)
+    for off in range(1 << 20, len(want), 1 << 20):
+        assert os.pread(fd, 4096, off) == want[off:off + 4096], (path, off)
+    mover.join()
+    assert os.pread(fd, 4096, 5000000) == want[5000000:5004096]
+    os.close(fd)
+
+read_within("f", "f", "g")
+read_within("d/f", "d", "e")
+fd = os.open("refused", os.O_RDONLY)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
+assert os.pread(fd, 4096, 0) == want[:4096]
+try:
+    os.rename("refused", "h")
+except PermissionError:
+    pass
+else:
+    sys.exit("the rename was not refused")
+assert os.pread(fd, 4096, 3000000) == want[3000000:3004096]
+EOF_PY
+    oc faults '[]'
+    check_eq "objects" "$(oc list | cut -f 1 | xargs)" "e/ e/f g refused"
+}
+
 t_rename_over_existing() { # s3-long
     begin 1000
     make_file "$T/other" $((part_size + 100))
