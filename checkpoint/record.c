@@ -32,35 +32,39 @@ struct layout {
 #define AT(m) offsetof(struct record, m)
 #define STR(m, max_)                                                                               \
     {                                                                                              \
-        F_STR, AT(m), max_                                                                         \
+        F_STR, AT(m), max_, false                                                                  \
     }
 #define KEY(m)                                                                                     \
     {                                                                                              \
-        F_STR, AT(m), RECORD_KEY_MAX                                                               \
+        F_STR, AT(m), RECORD_KEY_MAX, false                                                        \
     }
 #define U32(m, max_)                                                                               \
     {                                                                                              \
-        F_U32, AT(m), max_                                                                         \
+        F_U32, AT(m), max_, false                                                                  \
     }
 #define OFF(m)                                                                                     \
     {                                                                                              \
-        F_U64, AT(m), RECORD_OFFSET_MAX                                                            \
+        F_U64, AT(m), RECORD_OFFSET_MAX, false                                                     \
     }
 #define TIME(m)                                                                                    \
     {                                                                                              \
-        F_I64, AT(m), 0                                                                            \
+        F_I64, AT(m), 0, false                                                                     \
     }
 #define BOOL(m)                                                                                    \
     {                                                                                              \
-        F_BOOL, AT(m), 1                                                                           \
+        F_BOOL, AT(m), 1, false                                                                    \
     }
 #define MD5(m)                                                                                     \
     {                                                                                              \
-        F_MD5, AT(m), 0                                                                            \
+        F_MD5, AT(m), 0, false                                                                     \
     }
 #define ATTRS(m)                                                                                   \
     {                                                                                              \
-        F_BLOB, AT(m), RECORD_ATTRS_MAX                                                            \
+        F_BLOB, AT(m), RECORD_ATTRS_MAX, false                                                     \
+    }
+#define U64(m)                                                                                     \
+    {                                                                                              \
+        F_U64, AT(m), UINT64_MAX, false                                                            \
     }
 
 /* The layout of every type, and when it must be durable before the next step.
@@ -81,20 +85,12 @@ struct layout {
  * PART        never: ListParts is the truth, and a lost one costs one part sent again. */
 static const struct layout layouts[] = {
     [RECORD_OPEN] = {.name = "OPEN",
-                     .fields = {{F_U64, AT(open.id), UINT64_MAX},
-                                KEY(open.key),
-                                KEY(open.temp_name),
-                                BOOL(open.predicted),
-                                U32(open.durability, DURABILITY_STAGE),
-                                TIME(open.server_s),
-                                TIME(open.real_s),
-                                STR(open.boot_id, 63),
-                                U32(open.writer_pid, UINT32_MAX),
-                                {F_U64, AT(open.writer_time), UINT64_MAX},
-                                U32(open.writer_uid, UINT32_MAX),
-                                KEY(open.base_key),
-                                STR(open.base_etag, RECORD_ETAG_MAX),
-                                OFF(open.base_size),
+                     .fields = {U64(open.id), KEY(open.key), KEY(open.temp_name),
+                                BOOL(open.predicted), U32(open.durability, DURABILITY_STAGE),
+                                TIME(open.server_s), TIME(open.real_s), STR(open.boot_id, 63),
+                                U32(open.writer_pid, UINT32_MAX), U64(open.writer_time),
+                                U32(open.writer_uid, UINT32_MAX), KEY(open.base_key),
+                                STR(open.base_etag, RECORD_ETAG_MAX), OFF(open.base_size),
                                 TIME(open.seen_s)}},
     [RECORD_KEY] = {.name = "KEY", .fields = {KEY(key.key), BOOL(key.held)}, .sync_stage = true},
     [RECORD_ATTRS] = {.name = "ATTRS", .fields = {ATTRS(attrs.attrs)}, .sync_stage = true},
@@ -131,7 +127,7 @@ static const struct layout layouts[] = {
                           .fields = {U32(rewritten.part_no, RECORD_PART_MAX),
                                      U32(rewritten.generation, UINT32_MAX)}},
     [RECORD_MAP] = {.name = "MAP",
-                    .fields = {BOOL(map.reset), {F_RANGES, AT(map.ranges), RECORD_MAP_MAX}}},
+                    .fields = {BOOL(map.reset), {F_RANGES, AT(map.ranges), RECORD_MAP_MAX, false}}},
     [RECORD_PUNCHED] = {.name = "PUNCHED",
                         .fields = {OFF(punched.offset), OFF(punched.length)},
                         .sync_store = true,
@@ -143,12 +139,10 @@ static const struct layout layouts[] = {
                        .sync_stage = true},
     [RECORD_REOPENED] = {.name = "REOPENED", .fields = {{0}}},
     [RECORD_COMPLETING] = {.name = "COMPLETING",
-                           .fields = {KEY(completing.key),
-                                      STR(completing.etag, RECORD_ETAG_MAX),
+                           .fields = {KEY(completing.key), STR(completing.etag, RECORD_ETAG_MAX),
                                       STR(completing.nonce, RECORD_NONCE_MAX),
                                       U32(completing.n_parts, RECORD_PART_MAX),
-                                      {F_U64, AT(completing.parts_digest), UINT64_MAX},
-                                      TIME(completing.server_s),
+                                      U64(completing.parts_digest), TIME(completing.server_s),
                                       ATTRS(completing.attrs)},
                            .sync_store = true,
                            .sync_stage = true},
@@ -186,25 +180,20 @@ static const struct layout layouts[] = {
                                    U32(sending.ctime_ns, 999999999)}},
     [RECORD_SETTLED] = {.name = "SETTLED", .fields = {KEY(settled.key)}},
     [RECORD_MOVE] = {.name = "MOVE",
-                     .fields = {{F_U64, AT(move.id), UINT64_MAX},
-                                KEY(move.from),
-                                KEY(move.to),
-                                BOOL(move.replaces),
-                                TIME(move.server_s),
-                                ATTRS(move.attrs)},
+                     .fields = {U64(move.id), KEY(move.from), KEY(move.to), BOOL(move.replaces),
+                                TIME(move.server_s), ATTRS(move.attrs)},
                      .sync_store = true,
                      .sync_stage = true},
     [RECORD_MOVE_COPIED] = {.name = "MOVE_COPIED",
-                            .fields = {{F_U64, AT(move_copied.id), UINT64_MAX},
-                                       KEY(move_copied.key),
+                            .fields = {U64(move_copied.id), KEY(move_copied.key),
                                        STR(move_copied.etag, RECORD_ETAG_MAX),
                                        STR(move_copied.copy_etag, RECORD_ETAG_MAX)}},
     [RECORD_MOVE_DELETE] = {.name = "MOVE_DELETE",
-                            .fields = {{F_U64, AT(move_mark.id), UINT64_MAX}},
+                            .fields = {U64(move_mark.id)},
                             .sync_store = true,
                             .sync_stage = true},
     [RECORD_CLONED] = {.name = "CLONED", .fields = {BOOL(cloned.any)}},
-    [RECORD_MOVE_END] = {.name = "MOVE_END", .fields = {{F_U64, AT(move_mark.id), UINT64_MAX}}},
+    [RECORD_MOVE_END] = {.name = "MOVE_END", .fields = {U64(move_mark.id)}},
 };
 
 static const struct layout *layout_of(unsigned type)

@@ -43,7 +43,9 @@ struct step {
                 true,                                                                              \
                 "0123456789abcde",                                                                 \
                 "e" #no,                                                                           \
-                false                                                                              \
+                false,                                                                             \
+                false,                                                                             \
+                0                                                                                  \
             }                                                                                      \
         }                                                                                          \
     }
@@ -57,7 +59,8 @@ static const struct step life[] = {
     {STEP_WRITE, {.type = RECORD_INITIATING, .initiating = {"dir/file", 1000, 60}}},
     {STEP_WRITE,
      {.type = RECORD_INITIATED,
-      .initiated = {"dir/file", "UPLOAD1", "nonce", 9437184, 1001, BLOB("attributes, sent")}}},
+      .initiated = {"dir/file", "UPLOAD1", "nonce", 9437184, 1001, BLOB("attributes, sent"),
+                    false}}},
     PART(1, 1),
     PART(2, 1),
     PART(3, 1),
@@ -273,7 +276,8 @@ static enum asked upload_as_the_driver(struct journal *j)
     static const struct record begun[] = {
         {.type = RECORD_INITIATING, .initiating = {"dir/file", 1000, 60}},
         {.type = RECORD_INITIATED,
-         .initiated = {"dir/file", "UPLOAD1", "nonce", 9437184, 1001, BLOB("attributes, sent")}}};
+         .initiated = {"dir/file", "UPLOAD1", "nonce", 9437184, 1001, BLOB("attributes, sent"),
+                       false}}};
     static const struct record last[] = {
         {.type = RECORD_SEALED, .sealed = {18874368, SEAL_CLOSE, false, 1010, BLOB("final")}},
         {.type = RECORD_COMPLETING,
