@@ -16,14 +16,20 @@ def check(obs, key):
     body = good(obs.getObjectMetadata(BUCKET, key)).body
     expect("class", body.storageClass, "WARM")
     expect("type", body.contentType, "application/x-test")
-    head = {n.lower().rpartition("x-obs-")[2]: v for n, v in good(obs.getObjectMetadata(BUCKET, key)).header}
+    head = {n.lower().removeprefix("x-obs-"): v for n, v in good(obs.getObjectMetadata(BUCKET, key)).header}
     owner = [v for n, v in head.items() if n.endswith("owner")]
     expect("metadata", owner, ["jane"])
+    for name, value in {"cache-control": "no-store", "server-side-encryption": "kms"}.items():
+        expect(name, [v for n, v in head.items() if n.endswith(name)], [value])
+    if not any("expir" in n for n in head):
+        sys.exit(f"it does not expire: {head}")
     location = [v for n, v in head.items() if n.endswith("website-redirect-location")]
     expect("redirection", location, ["/other.html"])
     acl = good(obs.getObjectAcl(BUCKET, key)).body
     rights = {(g.grantee.grantee_id or g.grantee.group, g.permission) for g in acl.grants}
-    for right in (("account1", Permission.READ), ("account3", Permission.FULL_CONTROL)):
+    for right in (("account1", Permission.READ), ("account2", Permission.READ),
+                  ("account1", Permission.READ_ACP), ("account1", Permission.WRITE_ACP),
+                  ("account3", Permission.FULL_CONTROL)):
         if right not in rights:
             sys.exit(f"rights: {sorted(map(str, rights))} have no {right}")
     if not any(p == Permission.READ and str(who).lower() in ("everyone", "all_users", "allusers")

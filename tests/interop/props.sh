@@ -6,26 +6,56 @@
 
 sdk_props() { sdk_run props.py "$@"; }
 
-# Set by directory before the upload, and on a stored file.
+set_all() { # FILE
+    local name value
+    while read -r name value; do
+        check "set $name" setfattr -n "user.obs.$name" -v "$value" "$M/$1"
+    done <<'END'
+acl public-read
+grant.read id=account1,id=account2
+grant.read_acp id=account1
+grant.write_acp id=account1
+grant.full_control id=account3
+content_type application/x-test
+storage_class WARM
+website_redirect_location /other.html
+expires 7
+meta.owner jane
+header.Cache-Control no-store
+sse kms
+END
+}
+
+# Every property: by directory, by file before it is stored, on a stored file.
 t_sdk_reads_what_the_mount_sets() {
-    local name
+    local fd
     need_sdk
     mkdir "$M/d"
-    echo x >"$M/stored"
-    for name in d stored; do
-        setfattr -n user.obs.acl -v public-read "$M/$name"
-        setfattr -n user.obs.grant.read -v id=account1 "$M/$name"
-        setfattr -n user.obs.grant.full_control -v id=account3 "$M/$name"
-        setfattr -n user.obs.content_type -v application/x-test "$M/$name"
-        setfattr -n user.obs.storage_class -v WARM "$M/$name"
-        setfattr -n user.obs.website_redirect_location -v /other.html "$M/$name"
-        setfattr -n user.obs.meta.owner -v jane "$M/$name"
-    done
+    set_all d
     make_file "$M/d/parts" $((2 * part_size))
     echo x >"$M/d/small"
-    sdk_props check stored
+    exec {fd}>"$M/before"
+    set_all before
+    echo x >&"$fd"
+    exec {fd}>&-
+    echo x >"$M/stored"
+    set_all stored
     sdk_props check d/small
     sdk_props check d/parts
+    sdk_props check before
+    sdk_props check stored
+    mv "$M/stored" "$M/moved"
+    sdk_props check moved
+}
+
+# .. and by the options of the mount.
+t_sdk_reads_what_the_options_say() {
+    need_sdk
+    remount "acl=public-read,grant_read=id=account1\\,id=account2,grant_read_acp=id=account1,grant_write_acp=id=account1,grant_full_control=id=account3,content_type=application/x-test,storage_class=WARM,website_redirect_location=/other.html,expires=7,meta=Owner:jane,header=Cache-Control:no-store,sse=kms"
+    echo x >"$M/small"
+    make_file "$M/parts" $((2 * part_size))
+    sdk_props check small
+    sdk_props check parts
 }
 
 t_mount_reads_what_the_sdk_sets() {
@@ -35,6 +65,8 @@ t_mount_reads_what_the_sdk_sets() {
     while read -r name value; do
         check_eq "$name" "$(getfattr --absolute-names --only-values -n "user.obs.$name" "$M/f")" "$value"
     done <<'END'
+acl public-read
+grant.read id=account1
 content_type application/x-test
 storage_class WARM
 website_redirect_location /other.html
