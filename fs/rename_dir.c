@@ -61,6 +61,16 @@ static int publish_safe(struct fs *fs, struct inode *dir, struct inode *inode, s
     return rc;
 }
 
+/* Waits until what is sent for `busy` has ended; of `dir` itself, that it moves is no reason to wait. */
+static int settle_one(struct fs *fs, struct inode *dir, struct inode *busy, struct intr *intr)
+{
+    unsigned ours = busy == dir;
+    dir->moving -= ours;
+    int rc = ns_settle_locked(fs, busy, intr);
+    dir->moving += ours;
+    return rc;
+}
+
 /* The journals of files below say their new names. */
 static void note_keys_below(struct fs *fs, struct inode *dir)
 {
@@ -88,7 +98,7 @@ static int settle_below(struct fs *fs, struct inode *dir, struct intr *intr)
         }
         if (!busy && !safe)
             return 0;
-        int rc = busy ? ns_settle_locked(fs, busy, intr) : publish_safe(fs, dir, safe->inode, intr);
+        int rc = busy ? settle_one(fs, dir, busy, intr) : publish_safe(fs, dir, safe->inode, intr);
         if (rc < 0)
             return rc;
     }

@@ -171,6 +171,31 @@ t_rename_with_files() { # s3
     check_eq "keys" "$(oc list b | wc -l)" 17
 }
 
+# Attributes of the directory itself and of what is in it that are not sent yet, or being sent.
+t_rename_after_chmod() { # s3
+    mkdir "$M/a" "$M/a/sub"
+    echo 1 >"$M/a/sub/f"
+    python3 - "$M" <<'PY' || fail "chmod and rename at once"
+import os, sys
+os.chdir(sys.argv[1])
+os.chmod("a", 0o700)
+os.chmod("a/sub", 0o750)
+os.chmod("a/sub/f", 0o600)
+os.rename("a", "b")
+PY
+    oc faults '[{"operation":"SetObjectMetadata","count":-1,"delay_ms":1500},
+        {"operation":"CopyObject","key":"*/","count":-1,"delay_ms":1500}]' >/dev/null
+    chmod 711 "$M/b" "$M/b/sub"
+    touch -d @55555 "$M/b/sub"
+    sleep 0.5 # by now they are on their way
+    check "mv" mv "$M/b" "$M/c"
+    oc faults '[]' >/dev/null
+    drop_pages
+    check_eq "mode" "$(stat -c %a "$M/c")" 711
+    check_eq "mode below" "$(stat -c '%a %Y' "$M/c/sub")" "711 55555"
+    check_eq "mode of a file" "$(stat -c %a "$M/c/sub/f")" 600
+}
+
 t_rename_implicit() { # s3-long
     echo x | oc put a/b/c >/dev/null
     check "mv" mv "$M/a" "$M/z"
