@@ -308,15 +308,16 @@ class Bench:
             check(any(found.get(p) == data for p in paths), f"{where}: the content of {paths} is lost")
 
     def check_mount(self):
-        """What was under way is brought back in the background: until then the old state shows, and
-        who reads it may find that it has changed (ESTALE)."""
+        """What was under way is brought back, finished or undone in the background: until then the old
+        state shows, and who reads it may find that it has changed (ESTALE) or gone (ENOENT)."""
         until = time.monotonic() + 5
         while True:
             try:
                 self.check_mount_once()
                 return
             except (Early, OSError) as e:
-                if time.monotonic() > until or (isinstance(e, OSError) and e.errno != errno.ESTALE):
+                if time.monotonic() > until or \
+                        (isinstance(e, OSError) and e.errno not in (errno.ESTALE, errno.ENOENT)):
                     raise
             time.sleep(0.05)
 
