@@ -167,7 +167,7 @@ static int load_parts(struct fs *fs, struct staged *st, const struct journal_sta
         struct part *p = &st->parts[i];
         const struct state_part *known = i < s->n_parts ? &s->parts[i] : NULL;
         p->size = from->size;
-        p->gen = known ? known->generation : st->gen;
+        p->gen = known && known->generation ? known->generation : st->gen;
         if (from->source == SOURCE_STAGING && from->has_md5) {
             memcpy(p->md5, from->md5, sizeof(p->md5));
             p->hashed = from->size;

@@ -594,6 +594,22 @@ def opened_at_a_crash(bench):
     check(bench.stored().get("f") == workloads.OLD, "an empty file was stored")
 
 
+def first_part_last(bench):
+    """The journal knows of later parts only: the first one is noted as well when it is sent."""
+    bench.mount(crash_at="taken.part:5")
+    faults({"operation": "UploadPart", "query": "*partNumber=1&*", "delay_ms": 60000, "count": -1},
+           {"operation": "UploadPart", "query": "*partNumber=1", "delay_ms": 60000, "count": -1})
+    write(bench, "f", MULTI)
+    bench.wait_dead()
+    bench.kill()
+    faults()
+    bench.remount()
+    bench.finish()
+    check(bench.stored().get("f") == MULTI, "what was closed is not stored")
+    with open(bench.log, errors="replace") as f:
+        check("cannot be resumed" not in f.read(), "a part could not be noted")
+
+
 def held_at_a_crash(level, keep, state):
     """Nobody renames a temporary name any more: it counts as interrupted (`state`), or is dropped."""
     def case(bench):
@@ -731,6 +747,7 @@ GROUPS["sealed"].update({
     "empty_cut": empty_at_a_crash(workloads.OLD, ""),
     "empty_created_stage": empty_at_a_crash(None, "durability=stage"),
     "empty_without_service": empty_without_service,
+    "first_part_last": first_part_last,
     "opened_at_a_crash": opened_at_a_crash,
     "held_kept": held_at_a_crash("", "", "interrupted"),
     "held_dropped": held_at_a_crash("", "keep_interrupted=0", None),
