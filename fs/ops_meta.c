@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "fs/dir.h"
 #include "fs/encrypt.h"
@@ -51,13 +52,28 @@ static int fresh_attr(struct op *op, struct inode *inode)
     return rc == -ESTALE && inode->nopen ? 0 : rc; /* who has it open keeps the old version */
 }
 
+/* The service does not tell the root's own attributes, which the kernel wants for every path below it:
+ * who mounted may come in, so that the control files tell what is wrong. */
+static void reply_unknown_root(struct op *op)
+{
+    struct stat st;
+    inode_stat_locked(op->fs, op->fs->root, &st);
+    st.st_mode = S_IFDIR | S_IRWXU;
+    st.st_uid = geteuid();
+    st.st_gid = getegid();
+    op_end(op);
+    fuse_reply_attr(op->req, &st, 0);
+}
+
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct op op;
     op_begin(&op, req);
     struct inode *inode = op_inode(op.fs, ino);
     int rc = fresh_attr(&op, inode);
-    if (rc < 0)
+    if (rc < 0 && rc != -EINTR && inode->is_root)
+        reply_unknown_root(&op);
+    else if (rc < 0)
         op_reply(&op, rc);
     else
         reply_attr(&op, inode);

@@ -133,6 +133,19 @@ tx_root_attributes_below_prefix() { # s3-long
     check_eq "after a remount" "$(stat -c %a "$M")" 711
 }
 
+# The service does not tell the attributes of the mount's root: the control files are there all the same.
+tx_root_is_refused() { # s3-long
+    service_start
+    oc put p/ /dev/null >/dev/null
+    mnt bkt:/p "$M" "dialect=$dialect" || fail "the mount"
+    oc faults '[{"operation":"HeadObject","count":-1,"status":403,"code":"AccessDenied"},
+        {"operation":"GetObject","count":-1,"status":403,"code":"AccessDenied"}]' >/dev/null
+    check_eq "mode" "$(stat -c %a "$M")" 700
+    check "the control files" cat "$M/.obsmount/version"
+    oc faults '[]' >/dev/null
+    check_eq "mode" "$(stat -c %a "$M")" 755
+}
+
 # One request to make it; to remove it one that asks whether it is empty, and one that removes it.
 t_mkdir_rmdir_costs() { # s3-long
     ls "$M"
