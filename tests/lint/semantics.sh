@@ -22,6 +22,7 @@ exists() { # FOLDER.SCRIPT.CASE, crash.NAME or unit.PROGRAM
     case $folder in
     unit) [ -f "tests/unit/$rest.c" ] ;;
     crash) crash_exists "$rest" ;;
+    limits) grep -qsE "^tx?_$rest\(\) \{" tests/limits/limits.sh ;;
     *) grep -qsE "^tx?_${rest#*.}\(\) \{" "tests/$folder/${rest%%.*}.sh" ;;
     esac
 }
