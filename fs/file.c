@@ -148,6 +148,16 @@ static int new_handle(struct fs *fs, struct inode *inode, int flags, pid_t tid, 
     return 0;
 }
 
+bool file_is_flushed_locked(const struct fs *fs, const struct inode *inode)
+{
+    const struct handle *h;
+    DL_FOREACH (fs->handles, h) {
+        if (h->inode == inode && h->writable && (h->wrote || !h->flushed_ms))
+            return false;
+    }
+    return true;
+}
+
 int file_opened_new_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid,
                            struct handle **ret)
 {

@@ -42,6 +42,9 @@ struct handle {
 int file_open_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid, struct intr *intr,
                      struct handle **ret);
 
+/* Is every descriptor that can write flushed, and not written since? Then it was closed by its opener. */
+bool file_is_flushed_locked(const struct fs *fs, const struct inode *inode);
+
 /* The handle of a file that was created a moment ago. */
 int file_opened_new_locked(struct fs *fs, struct inode *inode, int flags, pid_t tid,
                            struct handle **ret);

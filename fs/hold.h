@@ -16,6 +16,9 @@
 /* Is this file, by its name and the way it was created, to be held at close? */
 bool hold_wanted_locked(const struct fs *fs, const struct inode *inode);
 
+/* A held file was renamed: will it be renamed once more (rsync --delay-updates), and wait for that? */
+bool hold_goes_on_locked(const struct fs *fs, const struct inode *inode);
+
 /* The key under which an upload of this file is to be opened: the predicted one, else its own. */
 int hold_key_locked(const struct fs *fs, const struct inode *inode, char key[OBS_KEY_MAX + 1]);
 

@@ -10,6 +10,7 @@
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/file.h"
+#include "fs/hold.h"
 #include "fs/meta.h"
 #include "fs/names.h"
 #include "fs/namespace.h"
@@ -56,15 +57,17 @@ static int rename_local(struct fs *fs, struct inode *inode, struct inode *to, co
     char name[NAMES_COMPONENT_MAX + 1];
     (void)snprintf(name, sizeof(name), "%s", inode->name);
 
+    struct staged *st = inode->staged;
+    if (st && inode->nwriters && hold_wanted_locked(fs, inode) && file_is_flushed_locked(fs, inode))
+        hold_start_locked(fs, st); /* closed, but the last descriptor is not released yet */
     int rc = inode_move_locked(fs, inode, to, new_name);
     if (rc < 0)
         return rc;
-    struct staged *st = inode->staged;
     CRASH_POINT("rename.moved");
     if (st)
         note_key_locked(fs, st);
     CRASH_POINT("rename.noted");
-    if (!st || (inode->nwriters && !st->held))
+    if (!st || (inode->nwriters && !st->held) || hold_goes_on_locked(fs, inode))
         return 0;
     inode->moving--; /* only the publication is awaited now */
     rc = publish_renamed(fs, inode, intr);

@@ -244,6 +244,30 @@ os.close(two)' "$M/f"
     check_eq "content" "$(oc get f)" aaaaaaaaaabbbbbbbbbb
 }
 
+# The rename keeps the promise of close(), also when somebody else still has the descriptor.
+t_held_name_inherited() { # s3
+    python3 - "$M" <<'PY' || fail "a temporary file that a child has open"
+import os, signal, sys
+os.chdir(sys.argv[1])
+fd = os.open("tmpabcd1234", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+child = os.fork()
+if child == 0:
+    signal.alarm(60) # in case nobody ends it
+    os.closerange(0, 3)
+    signal.pause()
+os.write(fd, b"all of it")
+os.close(fd)
+os.rename("tmpabcd1234", "f")
+with open(sys.argv[1] + ".child", "w") as f:
+    f.write(str(child))
+PY
+    local stored
+    stored=$(oc get f)
+    kill -9 "$(cat "$M.child")"
+    check_eq "content" "$stored" "all of it"
+    check_eq "PUTs" "$(requests PutObject)" 1
+}
+
 # execve(2) closes the descriptors that are O_CLOEXEC with a lock of the process held, for which a read
 # of its /proc/PID/stat waits: a driver that read it before it answers would hang both for good.
 t_exec_closes() { # s3

@@ -123,9 +123,12 @@ t_rsync_temp_dir() { # s3-long
     rsync_way 1 1 --temp-dir="$M/tmp"
 }
 
-# Renamed twice, and the second time what is stored; the directory in between goes too.
+# Renamed twice: it waits for the second rename, and is sent once. The directory in between goes too.
 t_rsync_delay_updates() { # s3-long
-    rsync_way 4 5 --delay-updates
+    remount hold_max=600s
+    rsync_way 0 1 --delay-updates
+    remount hold_max=0
+    rsync_way 8 9 --delay-updates
 }
 
 t_rsync_partial_dir() { # s3-long
