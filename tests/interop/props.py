@@ -3,10 +3,11 @@
 
   check KEY    the SDK must see the properties that the mount has set
   store KEY    stores an object with them, as uploadFile's table of headers says
+  get KEY SECRET FILE, put KEY SECRET FILE    with the customer's key of 32 bytes in SECRET
 """
 import sys
 
-from obs import ExtensionGrant, PutObjectHeader
+from obs import ExtensionGrant, GetObjectHeader, PutObjectHeader, SseCHeader
 from obs.model import Permission
 
 from sdkclient import BUCKET, client, expect, good
@@ -45,8 +46,22 @@ def store(obs, key):
     good(obs.putContent(BUCKET, key, "x", metadata={"owner": "jane"}, headers=headers))
 
 
-def main(command, key):
-    {"check": check, "store": store}[command](client(), key)
+def customer(secret):
+    with open(secret, "rb") as f:
+        return SseCHeader.getInstance(f.read())
+
+
+def get(obs, key, secret, file):
+    good(obs.getObject(BUCKET, key, downloadPath=file, headers=GetObjectHeader(sseHeader=customer(secret))))
+    good(obs.getObjectMetadata(BUCKET, key, sseHeader=customer(secret)))
+
+
+def put(obs, key, secret, file):
+    good(obs.putFile(BUCKET, key, file, headers=PutObjectHeader(sseHeader=customer(secret))))
+
+
+def main(command, *arguments):
+    {"check": check, "store": store, "get": get, "put": put}[command](client(), *arguments)
 
 
 main(*sys.argv[1:])

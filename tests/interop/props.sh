@@ -3,6 +3,7 @@
 # props.sh - properties that a mount sets and Huawei's Python SDK reads, and the other way round.
 
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/tls.sh"
 
 sdk_props() { sdk_run props.py "$@"; }
 
@@ -72,6 +73,20 @@ storage_class WARM
 website_redirect_location /other.html
 meta.owner jane
 END
+}
+
+# A customer's key, which goes over https only: either side reads with it what the other has written.
+tx_customer_key() {
+    need_sdk
+    begin_tls
+    tls_mount "sse=c:a,sse_c_keys=$T/sse"
+    make_file "$T/in" $((2 * part_size + 7))
+    cp "$T/in" "$M/of the mount" || fail "cp"
+    sdk_props get "of the mount" "$T/sse/a" "$T/out"
+    check "what the SDK reads" cmp "$T/in" "$T/out"
+    sdk_props put "of the SDK" "$T/sse/a" "$T/in"
+    check "what the mount reads" cmp "$T/in" "$M/of the SDK"
+    check_eq "sse" "$(getfattr --absolute-names --only-values -n user.obs.sse "$M/of the SDK")" c:a
 }
 
 . "$(dirname "$0")/../mount/lib.sh"

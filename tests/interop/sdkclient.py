@@ -7,7 +7,8 @@ import sys
 from obs import ObsClient
 
 BUCKET = "bkt"
-SERVER = f"http://localhost:{os.environ['OBS_PORT']}"
+CA = os.environ.get("OBS_CA")  # set: https
+SERVER = f"{'https' if CA else 'http'}://localhost:{os.environ['OBS_PORT']}"
 
 # Python does not know that names below localhost mean this machine.
 _resolve = socket.getaddrinfo
@@ -22,7 +23,8 @@ def keys():
 
 def client():
     ak, sk = keys()
-    return ObsClient(access_key_id=ak, secret_access_key=sk, is_secure=False, server=SERVER)
+    return ObsClient(access_key_id=ak, secret_access_key=sk, is_secure=bool(CA), ssl_verify=CA or False,
+                     server=SERVER)
 
 
 def good(answer):
