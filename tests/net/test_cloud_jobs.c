@@ -38,11 +38,36 @@ static void fault(struct cloudtest *t, const char *json)
     cloudtest_post(t, "/-/reset", "");
 }
 
+/* Interrupts when the service has been asked for the state so often. */
+struct interrupter {
+    struct cloudtest *t;
+    const char *op;
+    unsigned count;
+    struct intr intr;
+    pthread_t thread;
+};
+
 static void *interrupt(void *arg)
 {
-    usleep(100 * 1000);
-    intr_interrupt(arg);
+    struct interrupter *i = arg;
+    while (cloudtest_count(i->t, i->op) < i->count)
+        usleep(20 * 1000);
+    intr_interrupt(&i->intr);
     return NULL;
+}
+
+static void interrupter_start(struct interrupter *i, struct cloudtest *t, const char *op,
+                              unsigned more)
+{
+    *i = (struct interrupter){.t = t, .op = op, .count = cloudtest_count(t, op) + more};
+    intr_init(&i->intr);
+    assert_int_equal(pthread_create(&i->thread, NULL, interrupt, i), 0);
+}
+
+static void interrupter_end(struct interrupter *i)
+{
+    pthread_join(i->thread, NULL);
+    intr_done(&i->intr);
 }
 
 /* --- DLI --- */
@@ -215,15 +240,12 @@ static void test_job_interrupt(void **state)
     struct cloudtest *t = *state;
     struct dli_upload u = upload_of("g", true, url_a, NULL);
     struct dli_job job = {.upload = &u};
-    struct intr intr;
-    pthread_t thread;
+    struct interrupter i;
 
     cloudtest_post(t, "/-/cloud", "{\"config\":{\"dli\":{\"polls\":1000000}}}");
-    intr_init(&intr);
-    assert_int_equal(pthread_create(&thread, NULL, interrupt, &intr), 0);
-    assert_int_equal(dli_run(t->cloud, &job, &intr), -EINTR);
-    pthread_join(thread, NULL);
-    intr_done(&intr);
+    interrupter_start(&i, t, "DliGetResource", 1);
+    assert_int_equal(dli_run(t->cloud, &job, &i.intr), -EINTR);
+    interrupter_end(&i);
     dli_job_clear(&job);
     dli_upload_clear(&u);
 }
@@ -455,15 +477,12 @@ static void test_sync_interrupt(void **state)
 {
     struct cloudtest *t = *state;
     struct modelarts_job job = {.api = MODELARTS_DATASET, .id = "gfgh", .wait = true};
-    struct intr intr;
-    pthread_t thread;
+    struct interrupter i;
 
     cloudtest_post(t, "/-/cloud", "{\"config\":{\"modelarts\":{\"polls\":1000000}}}");
-    intr_init(&intr);
-    assert_int_equal(pthread_create(&thread, NULL, interrupt, &intr), 0);
-    assert_int_equal(modelarts_run(t->cloud, &job, &intr), -EINTR);
-    pthread_join(thread, NULL);
-    intr_done(&intr);
+    interrupter_start(&i, t, "ModelArtsSyncDatasetStatus", 2); /* the first is before the start */
+    assert_int_equal(modelarts_run(t->cloud, &job, &i.intr), -EINTR);
+    interrupter_end(&i);
     assert_true(job.started);
     modelarts_job_clear(&job);
     job.wait_ms = 150;
