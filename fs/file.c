@@ -393,6 +393,16 @@ int file_publish_wait_locked(struct fs *fs, struct inode *inode, struct intr *in
     return rc;
 }
 
+/* A change that came by the file's name, while others write it: their close publishes it. */
+static void leave_to_writers(struct fs *fs, const struct inode *inode)
+{
+    struct handle *h;
+    DL_FOREACH (fs->handles, h) {
+        if (h->inode == inode && h->writable)
+            h->wrote = h->changed = true;
+    }
+}
+
 int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, uint64_t size,
                          struct intr *intr)
 {
@@ -421,8 +431,10 @@ int file_truncate_locked(struct fs *fs, struct inode *inode, struct handle *h, u
         h->changed = true;
         return 0;
     }
-    if (inode->nwriters) /* they will publish it */
+    if (inode->nwriters) {
+        leave_to_writers(fs, inode);
         return 0;
+    }
     return file_publish_wait_locked(fs, inode, intr, -1);
 }
 

@@ -268,6 +268,15 @@ PY
     check_eq "PUTs" "$(requests PutObject)" 1
 }
 
+# Who has it open for writing stores it at close, though it was another who has cut it.
+t_truncated_while_open() { # s3
+    echo 0123456789 >"$M/f"
+    exec 7>>"$M/f"
+    python3 -c 'import os, sys; os.truncate(sys.argv[1], 5)' "$M/f" || fail "truncate"
+    exec 7>&-
+    check_eq "content" "$(oc get f)" 01234
+}
+
 # execve(2) closes the descriptors that are O_CLOEXEC with a lock of the process held, for which a read
 # of its /proc/PID/stat waits: a driver that read it before it answers would hang both for good.
 t_exec_closes() { # s3
