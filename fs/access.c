@@ -13,11 +13,10 @@
 #include "net/base/cleanup.h"
 #include "net/base/log.h"
 
-static const char *const kinds[][2] = {{"grant.read", "READ"},
-                                       {"grant.read_acp", "READ_ACP"},
-                                       {"grant.write_acp", "WRITE_ACP"},
-                                       {"grant.full_control", "FULL_CONTROL"}};
-enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
+const char *const access_grants[ACCESS_GRANTS][2] = {{"grant.read", "READ"},
+                                                     {"grant.read_acp", "READ_ACP"},
+                                                     {"grant.write_acp", "WRITE_ACP"},
+                                                     {"grant.full_control", "FULL_CONTROL"}};
 
 static bool is_right(const struct obs_right *r, const char *permission)
 {
@@ -43,11 +42,11 @@ static int add_grants(const struct obs_acl *acl, size_t kind, struct obs_props *
     for (size_t i = 0; i < acl->n && rc == 0; i++) {
         const struct obs_right *r = &acl->v[i];
         bool owner = r->id && strcmp(r->id, acl->owner) == 0 && is_right(r, "FULL_CONTROL");
-        if (r->id && !owner && is_right(r, kinds[kind][1]) && !said_before(acl, i))
+        if (r->id && !owner && is_right(r, access_grants[kind][1]) && !said_before(acl, i))
             rc = buf_addf(&text, "%sid=%s", text.n ? "," : "", r->id);
     }
     if (rc == 0 && text.n)
-        rc = property_set(set, kinds[kind][0], buf_str(&text), text.n, NULL);
+        rc = property_set(set, access_grants[kind][0], buf_str(&text), text.n, NULL);
     if (rc == 0 || rc == -ENOMEM)
         return rc;
     *ret_lost = true; /* an id, or a number of them, that no header can have */
@@ -70,7 +69,7 @@ int access_from_acl(const struct obs_acl *acl, struct obs_props *set, bool *ret_
     *ret_lost |= write && !read;
     const char *canned = !read ? "private" : write ? "public-read-write" : "public-read";
     int rc = property_set(set, "acl", canned, strlen(canned), NULL);
-    for (size_t k = 0; k < KINDS && rc == 0; k++)
+    for (size_t k = 0; k < ACCESS_GRANTS && rc == 0; k++)
         rc = add_grants(acl, k, set, ret_lost);
     return rc;
 }
@@ -88,8 +87,8 @@ int access_to_headers(const struct obs_acl *acl, struct obs_props *headers, bool
     const char *old = obs_props_get(headers, OBS_PROP_HEADER, "acl");
     if (rc == 0 && (!old || !is_private(old)))
         (void)property_drop(headers, OBS_PROP_HEADER, "acl");
-    for (size_t k = 0; k < KINDS && rc == 0; k++)
-        (void)property_drop(headers, OBS_PROP_HEADER, property_find(kinds[k][0])->header);
+    for (size_t k = 0; k < ACCESS_GRANTS && rc == 0; k++)
+        (void)property_drop(headers, OBS_PROP_HEADER, property_find(access_grants[k][0])->header);
     for (size_t i = 0; i < set.n && rc == 0; i++) {
         if (strcmp(set.v[i].name, "acl") != 0 || !is_private(set.v[i].value))
             rc = property_to_header(set.v[i].name, set.v[i].value, headers);
@@ -112,12 +111,12 @@ static int overlay(struct obs_props *settings, const struct obs_props *told)
         return 0; /* never asked */
     if (!is_private(acl) || (old && !is_private(old)))
         rc = obs_props_set(settings, OBS_PROP_RAW, "acl", acl);
-    for (size_t k = 0; k < KINDS && rc == 0; k++) {
-        const char *ids = obs_props_get(told, OBS_PROP_RAW, kinds[k][0]);
+    for (size_t k = 0; k < ACCESS_GRANTS && rc == 0; k++) {
+        const char *ids = obs_props_get(told, OBS_PROP_RAW, access_grants[k][0]);
         if (ids)
-            rc = obs_props_set(settings, OBS_PROP_RAW, kinds[k][0], ids);
+            rc = obs_props_set(settings, OBS_PROP_RAW, access_grants[k][0], ids);
         else
-            (void)property_drop(settings, OBS_PROP_RAW, kinds[k][0]);
+            (void)property_drop(settings, OBS_PROP_RAW, access_grants[k][0]);
     }
     return rc;
 }

@@ -22,6 +22,10 @@
 #include "fs/inode.h"
 #include "net/obs.h"
 
+/* The properties of grants, and the permission that each one gives. */
+enum { ACCESS_GRANTS = 4 };
+extern const char *const access_grants[ACCESS_GRANTS][2];
+
 /* Puts a list into `set` as properties: acl (private, public-read or public-read-write) and the
  * grants. *ret_lost: there are rights that they cannot say. Pure. -ENOMEM. */
 int access_from_acl(const struct obs_acl *acl, struct obs_props *set, bool *ret_lost);

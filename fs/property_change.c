@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fs/access.h"
 #include "fs/attrcache.h"
 #include "fs/meta.h"
 #include "fs/mime.h"
@@ -108,8 +109,8 @@ static int drop_metadata(struct change *c)
 struct grants {
     struct obs_grant v[4 * GRANTS_MAX + 2];
     size_t n;
-    char *texts[4];     /* copies, cut into ids */
-    char *bucket_owner; /* who is to have everything too, or NULL */
+    char *texts[ACCESS_GRANTS]; /* copies, cut into ids */
+    char *bucket_owner;         /* who is to have everything too, or NULL */
 };
 
 static int cut_ids(struct grants *g, char *text, const char *permission)
@@ -137,18 +138,14 @@ static int find_bucket_owner(struct change *c, char **ret)
 /* 0 with g->n 0: there are no grants, the canned list says all. */
 static int list_grants(struct change *c, struct grants *g)
 {
-    static const char *const v[][2] = {{"grant.read", "READ"},
-                                       {"grant.read_acp", "READ_ACP"},
-                                       {"grant.write_acp", "WRITE_ACP"},
-                                       {"grant.full_control", "FULL_CONTROL"}};
     const char *acl = obs_props_get(&c->settings, OBS_PROP_RAW, "acl");
     int rc = 0;
-    for (size_t i = 0; i < 4 && rc == 0; i++) {
-        const char *ids = obs_props_get(&c->settings, OBS_PROP_RAW, v[i][0]);
+    for (size_t i = 0; i < ACCESS_GRANTS && rc == 0; i++) {
+        const char *ids = obs_props_get(&c->settings, OBS_PROP_RAW, access_grants[i][0]);
         if (!ids)
             continue;
         g->texts[i] = strdup(ids);
-        rc = g->texts[i] ? cut_ids(g, g->texts[i], v[i][1]) : -ENOMEM;
+        rc = g->texts[i] ? cut_ids(g, g->texts[i], access_grants[i][1]) : -ENOMEM;
     }
     if (rc < 0 || !g->n || !acl || strcmp(acl, "private") == 0)
         return rc;
@@ -205,7 +202,7 @@ static int set_acl(struct change *c)
         rc = add_record(c, &props);
     if (rc == 0)
         rc = set_meta(c, &props, false);
-    for (size_t i = 0; g && i < 4; i++)
+    for (size_t i = 0; g && i < ACCESS_GRANTS; i++)
         free(g->texts[i]);
     if (g)
         free(g->bucket_owner);
