@@ -243,16 +243,6 @@ t_interrupted_is_aborted_by_command() {
     check_eq "rows after a remount" "$(wc -l <"$M/$C/uploads")" 1
 }
 
-# True as soon as COMMAND is.
-wait_until() {
-    local i
-    for ((i = 0; i < 300; i++)); do
-        ! "$@" || return 0
-        sleep 0.1
-    done
-    fail "waited in vain for: $*"
-}
-
 uploads_are() { [ "$(oc uploads | cut -f 1 | xargs)" = "$*" ]; }
 
 # By the service's clock, but never at the first mount after it has jumped; then the parts are aborted, and

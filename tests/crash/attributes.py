@@ -125,13 +125,7 @@ def gone(bench):
     bench.client.request("DELETE", (bench.prefix + "f").encode())
     bench.model.may["f"] = {None}
     bench.mount()
-    until = time.monotonic() + lab.LIMIT_S
-    said = ""
-    while "gone" not in said and time.monotonic() < until:
-        with open(bench.mnt + "/.obsmount/errors") as f:
-            said = f.read()
-        time.sleep(0.05)
-    lab.check("gone" in said, "nothing was said about it")
+    lab.check("gone" in bench.read_until("errors", "gone"), "nothing was said about it")
     bench.finish()
 
 

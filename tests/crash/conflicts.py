@@ -356,14 +356,19 @@ def crash_no_head(point):
     return case
 
 
-def content_match(bench):
-    """An upload that was taken over from a dead writer loses against what came meanwhile."""
+def kept_parts(bench):
+    """Mounted, with the parts of a writer who died with the driver."""
     bench.mount()
     fd = begun(bench)
     wait_for("parts", lambda: uploads(bench)[0]["parts_stored"] >= 3)
     bench.kill()
     close(fd)
     bench.remount()
+
+
+def content_match(bench):
+    """An upload that was taken over from a dead writer loses against what came meanwhile."""
+    kept_parts(bench)
     before = count("InitiateMultipartUpload"), count("ListParts")
     fd = os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
     workloads.write_at(fd, MINE)
@@ -379,12 +384,7 @@ def no_head_match(bench):
     """A kept upload is taken over by who writes the same again, also where HEAD is refused."""
     bench.put("f", workloads.OLD)
     time.sleep(1.1)
-    bench.mount()
-    fd = begun(bench)
-    wait_for("parts", lambda: uploads(bench)[0]["parts_stored"] >= 3)
-    bench.kill()
-    close(fd)
-    bench.remount()
+    kept_parts(bench)
     before = count("InitiateMultipartUpload")
     fd = os.open(bench.mnt + "/f", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o644)
     refuse(bench, "HeadObject")

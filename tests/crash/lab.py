@@ -244,6 +244,16 @@ class Bench:
             if waiting:
                 time.sleep(0.02)
 
+    def read_until(self, name, word):
+        """The text of a control file, as soon as it has the word, or after LIMIT_S without it."""
+        until = time.monotonic() + LIMIT_S
+        text = ""
+        while word not in text and time.monotonic() < until:
+            with open(f"{self.mnt}/.obsmount/{name}") as f:
+                text = f.read()
+            time.sleep(0.05)
+        return text
+
     def tail(self):
         out = ""
         for name in (self.log, self.dir + "/stderr"):

@@ -126,21 +126,26 @@ def before_of(bench):
     return before
 
 
+def die(bench, point, act, second=None):
+    """The driver dies at a point of the act, and perhaps once more at one of the mount that follows."""
+    bench.mount(crash_at=point)
+    act(bench)
+    bench.wait_dead()
+    bench.kill()
+    if second:
+        bench.mount(crash_at=second)
+        bench.wait_dead()
+        bench.kill()
+    bench.mount()
+
+
 def crash_at(point, replaced=False, second=None):
     def case(bench):
         set_up(bench, replaced)
         before = before_of(bench)
         if os.path.exists(bench.points):
             os.unlink(bench.points)
-        bench.mount(crash_at=point)
-        rename(bench)
-        bench.wait_dead()
-        bench.kill()
-        if second:
-            bench.mount(crash_at=second)
-            bench.wait_dead()
-            bench.kill()
-        bench.mount()
+        die(bench, point, rename, second)
         check_tree(bench, before, "d" if point in UNDONE else "e", replaced)
     return case
 
@@ -192,12 +197,7 @@ def unfinished_file(bench):
         pass
     bench.mount()
     wait_one_tree(bench, "e", "d")
-    until = time.monotonic() + lab.LIMIT_S
-    text = ""
-    while "interrupted" not in text and time.monotonic() < until:
-        with open(bench.mnt + "/.obsmount/uploads") as f:
-            text = f.read()
-        time.sleep(0.05)
+    text = bench.read_until("uploads", "interrupted")
     lab.check("e/w" in text and "d/w" not in text, f"uploads: {text}")
     lab.check("d/w" not in keys(bench) and "e/w" not in keys(bench), "a half file is in the bucket")
     bench.umount()
@@ -316,15 +316,7 @@ def check_file(bench, f, g):
 def file_crash(point, done, replaced=None, second=None):
     def case(bench):
         f, g = set_up_file(bench, replaced)
-        bench.mount(crash_at=point)
-        rename_file(bench)
-        bench.wait_dead()
-        bench.kill()
-        if second:
-            bench.mount(crash_at=second)
-            bench.wait_dead()
-            bench.kill()
-        bench.mount()
+        die(bench, point, rename_file, second)
         check_file(bench, None if done else f, f if done else g)
     return case
 
@@ -343,12 +335,7 @@ def file_open(bench):
     except OSError:
         pass
     bench.mount()
-    until = time.monotonic() + lab.LIMIT_S
-    text = ""
-    while "interrupted" not in text and time.monotonic() < until:
-        with open(bench.mnt + "/.obsmount/uploads") as u:
-            text = u.read()
-        time.sleep(0.05)
+    text = bench.read_until("uploads", "interrupted")
     lab.check("d/g" in text and "d/f" not in text, f"uploads: {text}")
     check_file(bench, None, f)
 

@@ -88,6 +88,16 @@ wait_gone() { # PID SECONDS
     return 1
 }
 
+# Returns as soon as COMMAND is true.
+wait_until() {
+    local i
+    for ((i = 0; i < 300; i++)); do
+        ! "$@" || return 0
+        sleep 0.1
+    done
+    fail "waited in vain for: $*"
+}
+
 service_start() {
     [ -x "$OBSLOCAL" ] || fail "$OBSLOCAL is not built"
     mkdir -p "$T/data"

@@ -156,16 +156,6 @@ die() {
     umount -l "$M"
 }
 
-# True as soon as COMMAND is.
-wait_until() {
-    local i
-    for ((i = 0; i < 300; i++)); do
-        ! "$@" || return 0
-        sleep 0.1
-    done
-    fail "waited in vain for: $*"
-}
-
 is_asked() { [ "$(requests "$@")" -gt 0 ]; }
 is_stored() { [ -n "$(oc list "$1")" ]; }
 is_gone_there() { [ -z "$(oc list "$1")" ]; }
