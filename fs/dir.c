@@ -214,10 +214,8 @@ static bool should_list(const struct fs *fs, struct inode *dir, int64_t now)
 /* Brings what is known of (dir, name) up to date; the caller looks again. */
 static int ask_for_name(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
-    if (dir->listing)
-        return fs_wait_locked(fs, &dir->list_waiters, intr, -1);
-    if (should_list(fs, dir, clock_ms()))
-        return dir_list_locked(fs, dir, intr);
+    if (dir->listing || should_list(fs, dir, clock_ms()))
+        return listing_wait_locked(fs, dir, intr);
     return listing_one_name_locked(fs, dir, name, intr);
 }
 

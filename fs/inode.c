@@ -10,6 +10,7 @@
 #include <utlist.h>
 
 #include "fs/changes.h"
+#include "fs/dir.h"
 #include "fs/fetch.h"
 #include "fs/listing.h"
 #include "fs/meta.h"
@@ -195,11 +196,34 @@ void inode_lose_content_locked(struct fs *fs, struct inode *inode)
     inode_detach_locked(fs, inode);
 }
 
+/* Does no path lead to it any more? */
+static bool is_lost(const struct inode *inode)
+{
+    while (inode->parent)
+        inode = inode->parent;
+    return !inode->is_root;
+}
+
+/* Somebody waits for the names of the directory: what has come of them must stay. */
+static bool is_awaited(const struct inode *dir)
+{
+    return dir->listing || dir->listers;
+}
+
+/* Would its name be missing from what the directory answers? */
+static bool is_answer(const struct fs *fs, const struct inode *inode)
+{
+    return is_awaited(inode->parent) || dir_listed_locked(fs, inode->parent);
+}
+
 void inode_forget(struct fs *fs, struct inode *inode, uint64_t n)
 {
     fs_lock(fs);
     inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
-    if (inode->parent && fs->n_inodes > INODES_MAX && !referenced(inode) && !inode->meta_dirty)
+    bool give_up = inode->parent && !referenced(inode) && !inode->meta_dirty && !inode->moving &&
+                   inode->state != INODE_LOCAL &&
+                   (is_lost(inode) || (fs->n_inodes > INODES_MAX && !is_answer(fs, inode)));
+    if (give_up)
         inode_detach_locked(fs, inode);
     else
         inode_release_locked(fs, inode);
@@ -209,8 +233,8 @@ void inode_forget(struct fs *fs, struct inode *inode, uint64_t n)
 void inode_shrink_locked(struct fs *fs, struct inode *dir)
 {
     bool named = dir->parent || dir->is_root;
-    bool keep =
-        named && fs->n_inodes <= INODES_MAX && dir->list_end_ms + fs->opt->meta_ttl > clock_ms();
+    bool keep = named && (is_awaited(dir) || (fs->n_inodes <= INODES_MAX &&
+                                              dir->list_end_ms + fs->opt->meta_ttl > clock_ms()));
     struct inode *inode, *tmp;
 
     inode_pin_locked(dir); /* each child pins it; the last one that goes must not take it along */

@@ -117,6 +117,7 @@ struct inode {
     int64_t list_end_ms;     /* when its last page came: valid for meta_ttl from here */
     unsigned list_pages;     /* how many pages it took */
     struct listing *listing; /* under way */
+    unsigned listers;        /* wait for a listing, or are about to look at what it brought */
     struct waitlist list_waiters;
     unsigned lookups; /* single lookups since lookups_ms */
     int64_t lookups_ms;

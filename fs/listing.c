@@ -172,6 +172,8 @@ static void listing_end(struct fs *fs, struct listing *l, int rc)
                        l->hidden);
     }
     dir->listing = NULL;
+    if (!dir->parent && !dir->is_root)
+        inode_shrink_locked(fs, dir); /* it was removed meanwhile: nobody else would free these */
     waitlist_finish_locked(fs, &dir->list_waiters, rc);
     inode_unpin_locked(fs, dir);
 }
@@ -241,7 +243,10 @@ int listing_wait_locked(struct fs *fs, struct inode *dir, struct intr *intr)
     int rc = dir->listing ? 0 : listing_start(fs, dir);
     if (rc < 0)
         return rc;
-    return fs_wait_locked(fs, &dir->list_waiters, intr, -1);
+    dir->listers++; /* the caller looks at the names before anybody else gets the lock */
+    rc = fs_wait_locked(fs, &dir->list_waiters, intr, -1);
+    dir->listers--;
+    return rc;
 }
 
 int dir_list_locked(struct fs *fs, struct inode *dir, struct intr *intr)

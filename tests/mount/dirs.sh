@@ -390,6 +390,14 @@ t_ten_thousand() { # s3 timeout=300
     check_eq "HEADs of names in it" "$(oc log HeadObject | grep -c 'd/f')" 0
 }
 
+# Cached names are given up every 10 s: not those that pages of an unfinished listing have brought.
+t_listing_takes_long() { # timeout=300
+    oc fill d/f 2001
+    oc faults '[{"operation":"ListObjects","query":"*prefix=d%2F*","count":-1,"delay_ms":5500}]'
+    check_eq "names" "$(ls -U "$M/d" | LC_ALL=C sort | md5sum)" \
+        "$(printf 'f%05d\n' $(seq 0 2000) | md5sum)"
+}
+
 # Listed while names come and go: each name that is there all the time is seen exactly once.
 t_list_while_changing() { # s3-long timeout=180
     oc fill d/f 1500
