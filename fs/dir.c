@@ -260,7 +260,9 @@ int dir_find_locked(struct fs *fs, struct inode *dir, const char *name, enum dir
         } else if (!inode || inode->state == INODE_GONE) {
             return -ENOENT;
         } else if (!suffices(inode, want)) {
-            rc = dir_attr_ahead_locked(fs, inode, intr);
+            if (!dir_listed_locked(fs, dir))
+                attrcache_load_locked(fs, inode); /* it came along with a page for another name */
+            rc = inode->attr_known ? 0 : dir_attr_ahead_locked(fs, inode, intr);
         } else {
             *ret = inode;
             return 0;

@@ -115,6 +115,20 @@ os.rename(m + "/d", m + "/d2")' "$M"
     check_eq "changes after the copies" "$(oc log | awk -F '\t' '$2 ~ /2/ && $1 ~ /Metadata/' | wc -l)" 0
 }
 
+# One page for a name brings those that begin with it: what is remembered of them costs no request either.
+t_names_that_come_along() { # s3
+    local names=("$M/d/f1" "$M/d/f10" "$M/d/f11" "$M/d/f12")
+    mkdir "$M/d"
+    for name in "${names[@]}"; do echo x >"$name"; done
+    chmod 604 "${names[@]}"
+    remount
+    stat "${names[@]}" >/dev/null
+    remount
+    oc reset
+    check_eq "modes" "$(stat -c %a "${names[@]}" | xargs)" "604 604 604 604"
+    check_eq "HEADs of files" "$(oc log HeadObject | grep -c d/f)" 0
+}
+
 # Attributes that another mount has changed: with a service whose PUT ?metadata sets Last-Modified they are
 # seen after meta_ttl, with one that leaves it alone not before "refresh". Nobody's times change by it.
 seen_by_two() { # SEEN [ARG of the service]
