@@ -4,6 +4,7 @@
  *   obs.c          life of the client, submission, waiting, counters
  *   obs_request.c  from a call to one attempt: URL, header fields, body, signature
  *   obs_sse.c      encryption: its fields, and which key fits
+ *   obs_rights.c   grants in dialect s3, and who owns the bucket
  *   obs_answer.c   what an answer means: errors, repetitions, redirects
  *   obs_parse.c    the answer half of a call out of fields and bodies, by operation; verification
  */
@@ -37,6 +38,9 @@ struct obs {
     _Atomic int64_t clock_offset; /* seconds: the server's time less ours */
     atomic_int sse_first;         /* the customer's key that was right the last time; -1: none */
     atomic_bool opaque;           /* the bucket encrypts unasked: ETags are no checksums */
+    atomic_int owner_state;       /* of obs_rights.c: what is below is written before it is KNOWN */
+    char owner[OBS_OWNER_MAX];    /* of the bucket */
+    struct obs_call owner_call;   /* asks for it */
     atomic_uint_fast64_t calls[OBS_OP_COUNT], failures[OBS_OP_COUNT], latency_us[OBS_OP_COUNT];
     atomic_uint_fast64_t attempts, retries, bytes_sent, bytes_received;
 };
@@ -90,6 +94,18 @@ void obs_sse_refused(struct obs_state *st);
 int obs_sse_accepted(struct obs_state *st);
 /* Whether this request has asked for encryption. */
 bool obs_sse_asked(const struct obs_state *st);
+
+/* --- obs_rights.c --- */
+/* Dialect s3 takes either a canned list (acl) or grants, and grants are the whole list: without one for
+ * the owner Ceph refuses the owner's own reads. So what `acl` says goes along as a grantee, and the
+ * bucket's owner, who is asked for once, with everything. */
+/* Does this request have grants, and is it in this dialect? */
+bool obs_has_grants(const struct obs_state *st);
+/* False: the owner is being asked for, look again shortly. True for all that has no grants. */
+bool obs_rights_ready(struct obs_state *st);
+/* The headers in place of the properties that obs_rights_own() is true for. */
+int obs_rights_add(struct obs_state *st, struct http_request *req);
+bool obs_rights_own(const struct obs_prop *prop);
 
 /* --- obs_answer.c --- */
 int obs_begin(struct http_call *http);

@@ -269,11 +269,14 @@ static int add_props(struct obs_state *st, struct http_request *req)
     const struct obs_props *props = st->call->props;
     CLEANUP_BUF struct buf name = BUF_INIT(1024);
     CLEANUP_BUF struct buf value = BUF_INIT(HTTP_FIELDS_MAX);
+    bool grants = obs_has_grants(st);
 
     int rc = props_check(props, &st->http.err);
+    if (rc == 0 && grants)
+        rc = obs_rights_add(st, req);
     for (size_t i = 0; rc == 0 && i < props->n; i++) {
-        if (sse_is_prop(&props->v[i]))
-            continue; /* obs_sse_add() */
+        if (sse_is_prop(&props->v[i]) || (grants && obs_rights_own(&props->v[i])))
+            continue; /* obs_sse_add(), obs_rights_add() */
         buf_reset(&name);
         buf_reset(&value);
         rc = props_to_header(&props->v[i], st->obs->dialect, &name, &value);
@@ -462,6 +465,8 @@ int obs_prepare(struct http_call *http, struct http_request *req)
     char host[URL_HOST_MAX + 80];
 
     int rc = check(st);
+    if (rc == 0 && !obs_rights_ready(st))
+        return -EAGAIN;
     if (rc == 0 && obs->cred)
         rc = cred_get(obs->cred, &st->cred, &http->err);
     if (rc == 0)

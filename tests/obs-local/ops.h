@@ -29,6 +29,8 @@ void props_sse_to_answer(struct request *r, const struct pairs *props);
 /* The storage class under the name of the request's dialect; "STANDARD" if none. */
 const char *props_storage_class(const struct request *r, const struct pairs *props);
 bool props_encrypted(const struct pairs *props);
+/* False: the grants do not name the owner, see read_rights() in props.c. */
+bool props_owner_may_read(const struct pairs *props);
 /* True if the request has the customer key that these properties need; else it was refused.
  * `prefix` is "" or "copy-source-". */
 bool props_check_customer_key(struct request *r, const struct pairs *props, const char *prefix);

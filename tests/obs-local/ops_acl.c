@@ -53,6 +53,8 @@ static void xml_grant_list(struct request *r, const char *list, const char *perm
                 id_n -= 2;
             }
             xml_grant(r, arena_dupn(&r->mem, from, id_n), permission);
+        } else if (n > 4 && strncmp(list, "uri=", 4) == 0) {
+            xml_grant(r, NULL, permission); /* of the groups only this one has a name here */
         }
         list += n;
     }
@@ -72,7 +74,8 @@ static void acl_answer(struct request *r, const struct pairs *props)
     if (r->dialect == DIALECT_OBS)
         xml_text(&r->out, "Delivered", acl && strstr(acl, "delivered") ? "true" : "false");
     buf_adds(&r->out, "<AccessControlList>");
-    xml_grant(r, "obs-local", "FULL_CONTROL");
+    if (!pairs_get(props, "x-grants-alone"))
+        xml_grant(r, "obs-local", "FULL_CONTROL");
     if (acl && text_starts(acl, "public-read"))
         xml_grant(r, NULL, "READ");
     if (acl && text_starts(acl, "public-read-write"))
@@ -131,6 +134,7 @@ static bool read_acl(struct request *r, struct pairs *props)
     const char *acl = pairs_get(&given, "x-acl");
     pairs_remove(props, "x-acl");
     pairs_remove(props, "acl-xml");
+    pairs_remove(props, "x-grants-alone");
     for (size_t i = 0; i < sizeof(grant_headers) / sizeof(grant_headers[0]); i++) {
         const char *list = pairs_get(&given, grant_headers[i][0]);
         pairs_remove(props, grant_headers[i][0]);
@@ -139,6 +143,8 @@ static bool read_acl(struct request *r, struct pairs *props)
     }
     if (ok && acl)
         pairs_set(props, "x-acl", acl);
+    if (ok && pairs_get(&given, "x-grants-alone"))
+        pairs_set(props, "x-grants-alone", "true");
     bool body = ok && r->body.n > 0;
     xmlDoc *doc = body ? xmlin_parse(&r->body, "AccessControlPolicy") : NULL;
     xmlNode *list =

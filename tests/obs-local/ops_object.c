@@ -110,6 +110,8 @@ static struct object *readable(struct request *r)
         ans_error(r, "AccessDenied", NULL);
     } else if (rc != 0) {
         ans_errno(r, rc);
+    } else if (r->ak && !props_owner_may_read(&o->props)) {
+        ans_error(r, "AccessDenied", NULL);
     } else if (props_check_customer_key(r, &o->props, "")) {
         return o;
     }
@@ -280,6 +282,8 @@ struct object *copy_source(struct request *r)
         ans_error(r, "PreconditionFailed", NULL);
     } else if (archived(o)) {
         ans_error(r, "InvalidObjectState", NULL);
+    } else if (!props_owner_may_read(&o->props)) {
+        ans_error(r, "AccessDenied", NULL);
     } else if (props_check_customer_key(r, &o->props, "copy-source-")) {
         return o;
     }

@@ -90,8 +90,8 @@ bool props_encrypted(const struct pairs *props)
 
 bool props_public_read(const struct pairs *props)
 {
-    const char *acl = pairs_get(props, "x-acl");
-    return acl && text_starts(acl, "public-read");
+    const char *acl = pairs_get(props, "x-acl"), *list = pairs_get(props, "x-grant-read");
+    return (acl && text_starts(acl, "public-read")) || (list && strstr(list, "/AllUsers"));
 }
 
 /* Canned ACLs of an object; "delivered" ones are for buckets only. */
@@ -232,6 +232,37 @@ static bool read_meta(struct request *r, struct pairs *ret)
     return true;
 }
 
+/* AWS takes a canned list or grants, not both, and grants are the whole list: the owner is in it only
+ * if named (S3 API, PutObject; seen with Ceph 16 too). */
+static bool read_rights(struct request *r, struct pairs *ret)
+{
+    bool grants = false;
+    for (size_t i = 0; i < ret->n; i++)
+        grants |= text_starts(ret->v[i].name, "x-grant-");
+    if (r->dialect != DIALECT_AWS || !grants)
+        return true;
+    if (pairs_get(ret, "x-acl")) {
+        ans_error(r, "InvalidRequest",
+                  "Specifying both Canned ACLs and Header Grants is not allowed");
+        return false;
+    }
+    pairs_set(ret, "x-grants-alone", "true");
+    return true;
+}
+
+bool props_owner_may_read(const struct pairs *props)
+{
+    static const char *const lists[] = {"x-grant-read", "x-grant-full-control"};
+    if (!pairs_get(props, "x-grants-alone"))
+        return true;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        const char *list = pairs_get(props, lists[i]);
+        if (list && (strstr(list, "id=obs-local") || strstr(list, "/AllUsers")))
+            return true;
+    }
+    return false;
+}
+
 bool props_from_request(struct request *r, struct pairs *ret)
 {
     for (size_t i = 0; i < sizeof(entity_headers) / sizeof(entity_headers[0]); i++) {
@@ -251,7 +282,7 @@ bool props_from_request(struct request *r, struct pairs *ret)
         snprintf(name, sizeof(name), "x-%s", base);
         pairs_set(ret, name, v);
     }
-    return read_meta(r, ret) && read_sse(r, ret);
+    return read_meta(r, ret) && read_rights(r, ret) && read_sse(r, ret);
 }
 
 /* What a stored x- property is called and says in this request's dialect. */

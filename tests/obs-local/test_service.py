@@ -52,18 +52,19 @@ class Service:
         return self.process.wait(20)
 
     def request(self, method, path, sub='', query='', headers=None, body=b'', ak='AK', sk='SK',
-                date=None):
-        """`sub` is the part of the query that is signed."""
+                date=None, dialect='obs'):
+        """`sub` is the part of the query that is signed; dialect 'amz': AWS V2."""
         headers = dict(headers or {})
         date = date or email.utils.formatdate(usegmt=True)
         own = ''.join('%s:%s\n' % (k.lower(), headers[k]) for k in sorted(headers, key=str.lower)
-                      if k.lower().startswith('x-obs-'))
+                      if k.lower().startswith('x-%s-' % dialect))
         text = '%s\n%s\n%s\n%s\n%s%s%s' % (method, headers.get('Content-MD5', ''),
                                          headers.get('Content-Type', ''), date, own, path,
                                          '?' + urllib.parse.unquote(sub) if sub else '')
         mac = hmac.new(sk.encode(), text.encode(), hashlib.sha1).digest()
         headers['Date'] = date
-        headers['Authorization'] = 'OBS %s:%s' % (ak, base64.b64encode(mac).decode())
+        scheme = 'OBS' if dialect == 'obs' else 'AWS'
+        headers['Authorization'] = '%s %s:%s' % (scheme, ak, base64.b64encode(mac).decode())
         whole = '&'.join(q for q in (sub, query) if q)
         try:
             self.connection.request(method, path + ('?' + whole if whole else ''), body=body,
@@ -233,6 +234,21 @@ class Objects(Case):
             c.close()
         self.ok('PUT', BUCKET + 'shut', sub='acl', headers={'x-obs-acl': 'public-read'})
         self.assertIn(b'Everyone', self.ok('GET', BUCKET + 'shut', sub='acl').text)
+
+    def test_aws_grants(self):
+        k = BUCKET + 'grants'
+        both = {'x-%s-acl': 'private', 'x-%s-grant-read': 'id=a'}
+        self.ok('PUT', k, body=b'abc', headers={n % 'obs': v for n, v in both.items()})
+        for method, sub in (('PUT', ''), ('PUT', 'acl'), ('POST', 'uploads')):
+            self.fails((400, 'InvalidRequest'), method, k, sub=sub, dialect='amz',
+                         headers={n % 'amz': v for n, v in both.items()})
+        self.assertEqual(self.ok('GET', k).text, b'abc')
+        self.ok('PUT', k, dialect='amz', headers={'x-amz-grant-read': 'id=a'})
+        self.fails((403, 'AccessDenied'), 'GET', k)
+        self.assertNotIn(b'obs-local</ID></Grantee>', self.ok('GET', k, sub='acl').text)
+        for grant in ('id=a,uri=http://acs.amazonaws.com/groups/global/AllUsers', 'id=obs-local'):
+            self.ok('PUT', k, dialect='amz', headers={'x-amz-grant-read': grant})
+            self.ok('GET', k)
 
     def test_virtual_host(self):
         c = self.s.connect()
