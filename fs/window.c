@@ -98,10 +98,27 @@ static void merge(struct window *w, struct window_run *r)
     }
 }
 
+/* Counts the reads that go on behind each other with small gaps. True: enough to be a run. */
+static bool note_gaps(struct window_gaps *g, uint64_t off, uint64_t end)
+{
+    if (!g->reads || off > g->end + WINDOW_GAP || off + WINDOW_GAP < g->end) {
+        *g = (struct window_gaps){.start = off, .end = end, .reads = 1};
+        return false;
+    }
+    if (off >= g->end)
+        g->reads += g->reads < WINDOW_GAP_READS;
+    else
+        g->reads -= g->reads > 1;
+    g->start = min_u64(g->start, off);
+    g->end = max_u64(g->end, end);
+    return g->reads >= WINDOW_GAP_READS;
+}
+
 void window_note(struct window *w, uint64_t off, uint64_t n)
 {
     uint64_t end = off + n;
     struct window_run *r = find(w, off, end);
+    bool gaps = note_gaps(&w->gaps, off, end);
 
     w->tick++;
     if (r) {
@@ -110,7 +127,8 @@ void window_note(struct window *w, uint64_t off, uint64_t n)
         r->reads++;
     } else {
         r = oldest(w);
-        *r = (struct window_run){.start = off, .end = end, .reads = 1};
+        *r = (struct window_run){
+            .start = gaps ? w->gaps.start : off, .end = end, .reads = gaps ? WINDOW_GAP_READS : 1};
     }
     r->used = w->tick;
     merge(w, r);

@@ -102,6 +102,23 @@ tx_read_again() { # s3
     [ "$(requests)" -le 2 ] || fail "$(requests) requests to open a file again"
 }
 
+# What was written in pieces like tar's stays in the kernel's pages but for every fifth: these are read
+# ahead, not one by one (there are 400).
+t_written_and_read_again() { # s3
+    head -c 8000000 /dev/urandom >"$T/f"
+    check "dd" dd if="$T/f" of="$M/f" bs=10240 status=none
+    oc reset
+    check "content" cmp "$T/f" "$M/f"
+    [ "$(requests GetObject)" -le 40 ] || fail "$(requests GetObject) GETs for one file"
+    check "dd" dd if="$T/f" of="$M/g" bs=10240 status=none
+    oc reset
+    check "read and write" python3 -c '
+import sys
+with open(sys.argv[1], "r+b") as f: # as tar -r does
+    assert f.read() == open(sys.argv[2], "rb").read()' "$M/g" "$T/f"
+    [ "$(requests GetObject)" -le 40 ] || fail "$(requests GetObject) GETs for one file open for writing"
+}
+
 # Each byte is fetched once.
 t_sequential_read() { # s3
     make_file "$T/f" $((part_size * 6 + 100))

@@ -143,6 +143,50 @@ static void a_little_disorder_is_order(void **state)
     assert_int_equal(used, 1);
 }
 
+/* The pages that a file written in pieces of 10,240 bytes lacks, a little out of order as well. */
+static void missing_pages_of_a_written_file_are_a_run(void **state)
+{
+    static const unsigned orders[][4] = {{0, 1, 2, 3}, {1, 0, 2, 3}, {0, 2, 1, 3}};
+
+    for (size_t k = 0; k < sizeof(orders) / sizeof(orders[0]); k++) {
+        struct window w;
+        struct window_limits l = LIMITS;
+        unsigned requests, misses = 0;
+        l.size = 40 * M;
+        window_init(&w);
+        for (uint64_t i = 0; i + 4 <= 40 * M / (20 * K); i++) {
+            uint64_t off = (i / 4 * 4 + orders[k][i % 4]) * 20 * K + 8 * K;
+            bool known = w.current && off + 4 * K <= w.current->ahead;
+            misses += !known;
+            if (known)
+                window_note(&w, off, 4 * K);
+            else
+                (void)miss(&w, &l, off, 4 * K);
+            (void)take_ahead(&w, &l, &requests);
+        }
+        assert_true(misses < 20);
+        assert_int_equal(w.current->ahead, l.size);
+    }
+}
+
+static void random_reads_of_a_small_file_are_exact(void **state)
+{
+    struct window w;
+    struct window_limits l = LIMITS;
+    unsigned seed = 20261130;
+    uint64_t asked = 0, fetched = 0;
+
+    print_message("seed %u\n", seed);
+    l.size = 4 * M;
+    window_init(&w);
+    for (int i = 0; i < 20000; i++) {
+        uint64_t off = (uint64_t)rand_r(&seed) % 1024 * 4 * K;
+        asked += 4 * K;
+        fetched += miss(&w, &l, off, 4 * K);
+    }
+    assert_true(fetched < asked + asked / 10);
+}
+
 static void two_readers_of_one_handle_are_two_runs(void **state)
 {
     struct window w;
@@ -251,6 +295,8 @@ int main(void)
         cmocka_unit_test(a_reader_in_order_gets_a_growing_window),
         cmocka_unit_test(who_never_waits_gets_no_more),
         cmocka_unit_test(a_little_disorder_is_order),
+        cmocka_unit_test(missing_pages_of_a_written_file_are_a_run),
+        cmocka_unit_test(random_reads_of_a_small_file_are_exact),
         cmocka_unit_test(two_readers_of_one_handle_are_two_runs),
         cmocka_unit_test(a_second_pass_is_recognised),
         cmocka_unit_test(the_end_of_the_file_ends_it),
