@@ -31,6 +31,14 @@ static const struct form {
     {"tmp", 6, LOWER UPPER DIGITS, false},      /* Emacs: make-temp-file */
     {".tmp", 6, LOWER UPPER DIGITS, false},     /* Rust: tempfile */
     {".goutputstream-", 6, UPPER DIGITS, true}, /* GLib: g_file_replace */
+    {"zi", 6, LOWER UPPER DIGITS, false},       /* zip */
+    /* git, for loose objects and for what stands beside a pack; created with mode 0444 */
+    {"tmp_obj_", 6, LOWER UPPER DIGITS, true},
+    {"tmp_pack_", 6, LOWER UPPER DIGITS, true},
+    {"tmp_idx_", 6, LOWER UPPER DIGITS, true},
+    {"tmp_rev_", 6, LOWER UPPER DIGITS, true},
+    {"tmp_bitmap_", 6, LOWER UPPER DIGITS, true},
+    {"tmp_mtimes_", 6, LOWER UPPER DIGITS, true},
 };
 
 static bool ends_with(const char *name, size_t n, const char *suffix)

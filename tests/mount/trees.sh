@@ -256,6 +256,21 @@ t_sed_in_place() { # s3
     check_eq "PUTs, copies, deletes" "$(puts_copies_deletes)" "1 0 0"
 }
 
+# Each object of git is one upload: it is renamed from a temporary name of git's own.
+t_git_objects() { # s3-long
+    check "init" git init -q "$M/r"
+    for ((i = 0; i < 20; i++)); do echo "$i" >"$M/r/$i"; done
+    oc reset
+    check "add" git -C "$M/r" add -A
+    check_eq "copies" "$(oc log CopyObject | grep -c '/objects/')" 0
+    check_eq "PUTs" "$(oc log PutObject | grep -c '/objects/../[0-9a-f]')" 20
+    check "commit" git -C "$M/r" -c user.email=a@example.com -c user.name=a commit -qm 1
+    check "repack" git -C "$M/r" repack -adq
+    drop_pages
+    check "fsck" git -C "$M/r" fsck --strict
+    check_eq "temporary names" "$(oc list | grep -c tmp_)" 0
+}
+
 # What editors do: write a new file, keep a backup by a rename, rename the new one over the old name.
 t_editor_with_backup() { # s3-long
     echo one >"$M/f"

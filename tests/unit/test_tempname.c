@@ -221,12 +221,27 @@ static void test_patterns(void **state)
     tempname_patterns_done(&p);
 }
 
+/* git creates with the mode that the file is to have. */
+static void test_git_and_zip(void **state)
+{
+    assert_int_equal(tempname_classify("tmp_obj_x7Yz9K", false, NULL, NULL), TEMP_MKSTEMP);
+    assert_int_equal(tempname_classify("tmp_pack_abcdef", false, NULL, NULL), TEMP_MKSTEMP);
+    assert_int_equal(tempname_classify("tmp_obj_x7Yz9", false, NULL, NULL), TEMP_NONE);
+    assert_int_equal(tempname_classify("tmp_object", false, NULL, NULL), TEMP_NONE);
+    assert_int_equal(tempname_classify("ziA1b2C3", true, NULL, NULL), TEMP_MKSTEMP);
+    assert_int_equal(tempname_classify("ziA1b2C3", false, NULL, NULL), TEMP_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),      cmocka_unit_test(test_rsync_round_trip),
-        cmocka_unit_test(test_rsync_long), cmocka_unit_test(test_looks_random),
-        cmocka_unit_test(test_creation),   cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_git_and_zip),
+        cmocka_unit_test(test_rsync_round_trip),
+        cmocka_unit_test(test_rsync_long),
+        cmocka_unit_test(test_looks_random),
+        cmocka_unit_test(test_creation),
+        cmocka_unit_test(test_patterns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
