@@ -12,7 +12,8 @@
  *             number of ours in the metadata, or the ETag) tells whether ours is what everybody sees: of two writers the one wins whose
  *             upload was initiated later (OBS API: completing a multipart upload), and our answer
  *             is a success nevertheless. Who may not HEAD is answered by a listing; who may not
- *             list either believes a Complete whose answer had the composite ETag.
+ *             list either believes a Complete whose answer had the composite ETag, or any of an
+ *             encrypted object.
  * Conflict    Another object, or none: as on_conflict says. Without a command the other one is
  *             never written over, not even by what durability=stage has promised: that is kept.
  *             If staging was punched, the key is looked at before Complete too.

@@ -97,6 +97,7 @@ static bool ask_listing(struct fs *fs, struct staged *st, const struct transfer 
     l->cause = t->cause;
     memcpy(l->composite, t->composite, sizeof(l->composite));
     memcpy(l->answered, t->answered, sizeof(l->answered));
+    l->opaque = t->opaque;
     transfer_start_locked(l);
     return true;
 }
@@ -143,6 +144,7 @@ static void start_check(struct fs *fs, struct staged *st, struct transfer *compl
     memcpy(t->composite, complete->composite, sizeof(t->composite));
     if (!t->cause.eno)
         memcpy(t->answered, complete->call.object.etag, sizeof(t->answered));
+    t->opaque = st->upload.encrypted || complete->call.object.encrypted;
     transfer_start_locked(t);
 }
 
@@ -201,13 +203,15 @@ static void stored(struct fs *fs, struct staged *st, const struct obs_object *ob
     publish_succeeded(fs, st, object->etag, meta_gen, encrypted);
 }
 
-/* Nobody may look, but the answer to Complete was well, and had the ETag that the content must have:
- * stored. Whether another writer's object hides it is not known. */
+/* Nobody may look, but the answer to Complete was well, and had the ETag that the content must have (an
+ * encrypted one's says nothing, its parts were compared with their Content-MD5): stored. Whether
+ * another writer's object hides it is not known. */
 static bool stored_unseen(struct fs *fs, struct staged *st, const struct transfer *t)
 {
-    struct obs_object object = {0};
-    if (t->cause.eno || !t->listed || !request_refused(&t->call) || !t->composite[0] ||
-        !etag_equal(t->composite, t->answered))
+    struct obs_object object = {.encrypted = t->opaque};
+    bool good =
+        t->opaque ? t->answered[0] : t->composite[0] && etag_equal(t->composite, t->answered);
+    if (t->cause.eno || !t->listed || !request_refused(&t->call) || !good)
         return false;
     if (!fs->told_unchecked)
         log_err(fs->log, LOG_LEVEL_WARNING, "publish", &t->call.err,

@@ -65,6 +65,7 @@ struct transfer {
     char composite[OBS_ETAG_MAX]; /* COMPLETE, CHECK: the ETag that we expect, "" if it can't be
                                      known */
     char answered[OBS_ETAG_MAX];  /* CHECK: the ETag that Complete was answered with, or "" */
+    bool opaque;                  /* CHECK: that one is no checksum */
 };
 
 /* A new transfer for `st` under `key` (copied). NULL: out of memory. */

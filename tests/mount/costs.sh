@@ -117,9 +117,9 @@ os.rename(m + "/d", m + "/d2")' "$M"
 
 # One page for a name brings those that begin with it: what is remembered of them costs no request either.
 t_names_that_come_along() { # s3
-    local names=("$M/d/f1" "$M/d/f10" "$M/d/f11" "$M/d/f12")
+    local f names=("$M/d/f1" "$M/d/f10" "$M/d/f11" "$M/d/f12")
     mkdir "$M/d"
-    for name in "${names[@]}"; do echo x >"$name"; done
+    for f in "${names[@]}"; do echo x >"$f"; done
     chmod 604 "${names[@]}"
     remount
     stat "${names[@]}" >/dev/null

@@ -232,6 +232,53 @@ tx_kms() { # s3 timeout=240
     check_eq "renamed" "$(cat "$M/d/renamed")" new
 }
 
+not_readable='{"operation":"HeadObject","count":-1,"status":403,"code":"AccessDenied"},
+    {"operation":"GetObject","count":-1,"status":403,"code":"AccessDenied"}'
+
+# blind NAME: stores it while nobody may look: all that is known is the answer to the completion.
+blind() {
+    exec 7>"$M/$1"
+    oc faults "[$not_readable,{\"operation\":\"ListObjects\",\"count\":-1,\"status\":403,\"code\":\"AccessDenied\"}]"
+    cat "$T/big" >&7
+    exec 7>&-
+    check_eq "unstored, failed" "$(cat "$M/.obsmount/uploads" "$M/.obsmount/errors" | grep -c "$1")" 0
+    check "said once" test "$(grep -c 'completed upload cannot be checked' "$T/mount.log")" = 1
+}
+
+uploads_are_gone() { [ -z "$(oc uploads)" ]; }
+
+# Keys of the service that these access keys may encrypt with, not decrypt: what is written is stored, and a
+# completed upload is looked at in a listing, where its ETag says nothing of its content.
+tx_kms_not_readable() { # s3 timeout=240
+    service_start
+    mounted_with "sse=kms,on_conflict=error"
+    oc faults "[$not_readable]"
+    echo hello >"$M/small"
+    make_file "$T/big" $((part_size * 2 + 7))
+    check "in parts" cp -p "$T/big" "$M/big"
+    fails "Permission denied" cat "$M/small"
+    check_eq "the listing" "$(requests ListObjects | grep -c '[1-9]')" 1
+    check_eq "big there" "$(oc list big | cut -f 2)" $((part_size * 2 + 7))
+
+    # a crash between the parts: what is there is used again, and nothing is read for it
+    exec 7>"$M/again"
+    head -c $((part_size * 2)) "$T/big" >&7
+    wait_until test "$(requests UploadPart)" -ge 4
+    kill_driver
+    { exec 7>&-; } 2>/dev/null
+    mounted_with "sse=kms"
+    check "again" cp "$T/big" "$M/again"
+    wait_until uploads_are_gone
+
+    blind blind
+    oc faults '[]'
+    remount "sse=kms"
+    local f
+    for f in big again blind; do check "$f" cmp "$T/big" "$M/$f"; done
+    check_eq "small" "$(cat "$M/small")" hello
+    check_eq "modes" "$(stat -c %a "$M/big")" "$(stat -c %a "$T/big")"
+}
+
 # A key that the service refuses is a refusal of the close, with the reason.
 t_kms_refused() {
     oc faults '[{"operation":"PutObject","count":-1,"status":400,"code":"KMS.NotFoundException"}]'
@@ -258,6 +305,17 @@ tx_default_encryption() { # s3-long timeout=240
     remount
     check "content" cmp "$T/big" "$M/big"
     check_eq "renamed" "$(cat "$M/renamed")" small
+}
+
+# The same where the bucket encrypts unasked.
+tx_default_not_readable() { # s3-long
+    service_start --default-encryption kms
+    mounted_with
+    make_file "$T/big" $((part_size * 2 + 7))
+    blind f
+    oc faults '[]'
+    remount
+    check "content" cmp "$T/big" "$M/f"
 }
 
 # A service that does not copy encrypted objects in one request, as Ceph: by parts, or by mv itself.
