@@ -3,6 +3,7 @@
 #include "fs/timer.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #include "checkpoint/index.h"
 #include "fs/changes.h"
@@ -17,11 +18,21 @@
 #include "fs/space.h"
 #include "net/base/clock.h"
 
-enum { SHRINK_MS = 10000 };
+enum { SHRINK_MS = 10000, MANY_NAMES = 10000 };
 
 static int64_t min64(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+/* Gives up names that nobody uses. True if they were so many that their memory is worth to be given
+ * back: free() keeps what is in small pieces. */
+static bool shrink_locked(struct fs *fs)
+{
+    size_t before = fs->n_inodes;
+    inode_shrink_locked(fs, fs->root);
+    kept_expire_locked(fs);
+    return before > fs->n_inodes + MANY_NAMES;
 }
 
 static void *run(void *arg)
@@ -39,13 +50,15 @@ static void *run(void *arg)
         next = min64(next, changes_run_locked(fs, now));
         next = min64(next, moves_run_locked(fs, now));
         next = min64(next, space_run_locked(fs, now));
+        bool trim = false;
         if (now >= shrink_ms) {
-            inode_shrink_locked(fs, fs->root);
-            kept_expire_locked(fs);
+            trim = shrink_locked(fs);
             shrink_ms = now + SHRINK_MS;
         }
         next = min64(next, shrink_ms);
         fs_unlock(fs);
+        if (trim)
+            (void)malloc_trim(0);
         index_flush(fs->index, clock_real().tv_sec);
 
         fs_lock(fs);

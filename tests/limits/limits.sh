@@ -159,6 +159,22 @@ tx_cgroup_small() { # timeout=300
     many_writers 16 20 100 0
 }
 
+# Names that were listed and are of no use any more cost no memory.
+tx_names() { # long timeout=600
+    ! sanitized || skip "AddressSanitizer keeps what is freed"
+    service_start
+    oc fill d/f 60000
+    mounted_with meta_ttl=3s
+    local before listed now
+    before=$(rss_kib VmRSS)
+    check_eq "names" "$(ls -U "$M/d" | wc -l)" 60000
+    listed=$(rss_kib VmRSS)
+    [ "$listed" -gt $((before + 20000)) ] || fail "60,000 names took $((listed - before)) KiB"
+    names_are_gone() { now=$(rss_kib VmRSS) && [ "$now" -lt $((before + 10000)) ]; }
+    wait_until names_are_gone
+    echo "KiB: $before, $listed with 60,000 names, $now after"
+}
+
 # A file larger than staging_max goes through, and is what was written; reads before the end of what
 # was released are refused with a reason.
 tx_streams() { # s3 timeout=300
