@@ -53,9 +53,9 @@ int64_t dir_valid_ms_locked(const struct fs *fs, const struct inode *dir, const 
 struct attr_call {
     struct obs_call call;
     struct fs *fs;
-    struct inode *inode; /* pinned */
+    struct inode *inode;    /* pinned */
+    struct inode *ahead_in; /* pinned; the directory that it was fetched ahead in, or NULL */
     int64_t start_ms;
-    bool ahead;
     char read_key[SSE_MD5_TEXT];
     char key[OBS_KEY_MAX + 1];
 };
@@ -139,9 +139,10 @@ static void attr_done(struct obs_call *call)
     inode->attr_fetching = false;
     int rc = take_attr_answer(fs, inode, call, a->start_ms);
     waitlist_finish_locked(fs, &inode->attr_waiters, rc);
-    if (a->ahead && inode->parent) {
-        inode->parent->prefetching--;
-        listing_prefetch_locked(fs, inode->parent);
+    if (a->ahead_in) {
+        a->ahead_in->prefetching--;
+        listing_prefetch_locked(fs, a->ahead_in);
+        inode_unpin_locked(fs, a->ahead_in);
     }
     inode_unpin_locked(fs, inode);
     fs_unlock(fs);
@@ -163,7 +164,6 @@ int dir_fetch_attr_locked(struct fs *fs, struct inode *inode, bool ahead)
     }
     a->fs = fs;
     a->inode = inode;
-    a->ahead = ahead;
     a->start_ms = clock_ms();
     memcpy(a->read_key, inode->read_key, sizeof(a->read_key));
     a->call = (struct obs_call){.op = OBS_HEAD,
@@ -175,8 +175,11 @@ int dir_fetch_attr_locked(struct fs *fs, struct inode *inode, bool ahead)
                                 .arg = a};
     inode_pin_locked(inode);
     inode->attr_fetching = true;
-    if (ahead)
-        inode->parent->prefetching++;
+    if (ahead) {
+        a->ahead_in = inode->parent;
+        inode_pin_locked(a->ahead_in);
+        a->ahead_in->prefetching++;
+    }
     obs_submit(fs->obs, &a->call);
     return 0;
 }
@@ -219,12 +222,22 @@ static int ask_for_name(struct fs *fs, struct inode *dir, const char *name, stru
     return listing_one_name_locked(fs, dir, name, intr);
 }
 
-int dir_attr_ahead_locked(struct fs *fs, struct inode *inode, struct intr *intr)
+void dir_attr_wanted_locked(struct fs *fs, const struct inode *inode)
 {
     struct inode *dir = inode->parent;
-    if (!inode->attr_known && dir && dir_listed_locked(fs, dir) && ++dir->stats == 2 &&
-        !dir->prefetch_at)
+    if (!dir || !dir_listed_locked(fs, dir))
+        return;
+    if (dir->prefetch_at) {
+        dir->stats++;
+        listing_prefetch_locked(fs, dir);
+    } else if (!inode->attr_known && ++dir->stats == 2) {
         listing_prefetch_start_locked(fs, dir);
+    }
+}
+
+int dir_attr_ahead_locked(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    dir_attr_wanted_locked(fs, inode);
     return dir_attr_locked(fs, inode, INT64_MAX / 2, intr);
 }
 
@@ -264,6 +277,8 @@ int dir_find_locked(struct fs *fs, struct inode *dir, const char *name, enum dir
                 attrcache_load_locked(fs, inode); /* it came along with a page for another name */
             rc = inode->attr_known ? 0 : dir_attr_ahead_locked(fs, inode, intr);
         } else {
+            if (!asked && inode->attr_known)
+                dir_attr_wanted_locked(fs, inode);
             *ret = inode;
             return 0;
         }

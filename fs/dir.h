@@ -10,7 +10,8 @@
  *             once: that is one request, too. A HEAD brings the attributes of an object the first
  *             time; they are kept as long as listings show the same ETag, size and Last-Modified.
  * Ahead       After two look-ups in a freshly listed directory, the attributes of its other objects
- *             are fetched ahead, PREFETCH_MAX at a time, in the order of the listing.
+ *             are fetched ahead, PREFETCH_MAX at a time, in the order of the listing, and as long as
+ *             somebody comes after: four for each that was asked for, and PREFETCH_MAX.
  * Merging     What was changed here after a listing began is not overridden by it. A changed ETag
  *             makes another inode (fs/inode.h). Keys that no path can name are hidden and counted.
  * Type        A listing does not say whether an object is a symbolic link or a special file. One of
@@ -25,7 +26,7 @@
 
 #include "fs/inode.h"
 
-enum { DIR_PAGES_MAX = 10, PREFETCH_MAX = 64, DIR_SPECIAL_MAX = PATH_MAX - 1 };
+enum { DIR_PAGES_MAX = 10, PREFETCH_MAX = 64, PREFETCH_EACH = 4, DIR_SPECIAL_MAX = PATH_MAX - 1 };
 
 /* What a look-up has to bring; less may cost a request less. */
 enum dir_want {
@@ -68,6 +69,9 @@ int dir_attr_locked(struct fs *fs, struct inode *inode, int64_t max_age_ms, stru
 /* Makes sure that the attributes are known, whatever their age; the second such question in a listed
  * directory starts to fetch those of its other objects ahead. */
 int dir_attr_ahead_locked(struct fs *fs, struct inode *inode, struct intr *intr);
+
+/* Somebody uses the attributes of an object: what is fetched ahead in its directory goes on. */
+void dir_attr_wanted_locked(struct fs *fs, const struct inode *inode);
 
 /* Does a directory have anything in it? What is known says yes, only the service says no: one
  * request. 1, 0, or -errno. */

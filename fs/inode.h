@@ -121,7 +121,8 @@ struct inode {
     struct waitlist list_waiters;
     unsigned lookups; /* single lookups since lookups_ms */
     int64_t lookups_ms;
-    unsigned stats; /* attribute look-ups since the last listing, see fs/dir.h */
+    unsigned stats;         /* attribute look-ups since the last listing, see fs/dir.h */
+    unsigned fetched_ahead; /* HEADs since then that nobody had asked for */
     struct inode
         *prefetch_at; /* next child whose attributes are fetched ahead; NULL: none running */
     unsigned prefetching;

@@ -165,7 +165,7 @@ static void listing_end(struct fs *fs, struct listing *l, int rc)
         dir->list_start_ms = l->start_ms;
         dir->list_end_ms = clock_ms();
         dir->list_pages = l->pages;
-        dir->stats = 0;
+        dir->stats = dir->fetched_ahead = 0;
         dir->prefetch_at = NULL;
         if (l->hidden)
             log_notice(fs->log, "list", "'%s': %u keys that no path can name are hidden", l->prefix,
@@ -351,11 +351,14 @@ void listing_prefetch_start_locked(struct fs *fs, struct inode *dir)
 
 void listing_prefetch_locked(struct fs *fs, struct inode *dir)
 {
-    while (dir->prefetch_at && dir->prefetching < PREFETCH_MAX) {
+    while (dir->prefetch_at && dir->prefetching < PREFETCH_MAX &&
+           dir->fetched_ahead < PREFETCH_MAX + PREFETCH_EACH * dir->stats) {
         struct inode *inode = dir->prefetch_at;
         dir->prefetch_at = inode->hh.next;
-        if (inode->state == INODE_STORED && !inode->attr_known && !inode->attr_fetching &&
-            dir_fetch_attr_locked(fs, inode, true) < 0)
+        if (inode->state != INODE_STORED || inode->attr_known || inode->attr_fetching)
+            continue;
+        if (dir_fetch_attr_locked(fs, inode, true) < 0)
             break;
+        dir->fetched_ahead++;
     }
 }

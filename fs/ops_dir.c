@@ -240,8 +240,10 @@ static size_t add_plus(struct op *op, struct inode *dir, const struct dirlist_en
     size_t need = fuse_add_direntry_plus(op->req, NULL, 0, entry->name, NULL, 0);
     if (need > size)
         return need;
-    if (inode && inode->state != INODE_GONE && inode->attr_known)
+    if (inode && inode->state != INODE_GONE && inode->attr_known) {
+        dir_attr_wanted_locked(op->fs, inode);
         op_entry_locked(op->fs, inode, &e);
+    }
     return fuse_add_direntry_plus(op->req, p, size, entry->name, &e, next);
 }
 

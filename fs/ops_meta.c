@@ -44,8 +44,10 @@ static int fresh_attr(struct op *op, struct inode *inode)
 {
     if (lost(inode))
         return -ESTALE;
-    if (inode->attr_known && (!inode->parent || dir_listed_locked(op->fs, inode->parent)))
+    if (inode->attr_known && (!inode->parent || dir_listed_locked(op->fs, inode->parent))) {
+        dir_attr_wanted_locked(op->fs, inode);
         return 0;
+    }
     if (!inode->attr_known)
         return dir_attr_ahead_locked(op->fs, inode, &op->intr);
     int rc = dir_attr_locked(op->fs, inode, op->fs->opt->meta_ttl, &op->intr);

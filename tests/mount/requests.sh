@@ -21,6 +21,21 @@ t_ls_l_costs_one_head_each() { # s3-long
     check_eq "others" "$(requests)" "$(requests HeadObject ListObjects)"
 }
 
+# What is fetched ahead keeps to what is asked for: two names of many do not cost a HEAD for each.
+t_two_of_many_names() { # s3-long
+    oc fill d/f 400 10
+    ls "$M/d" >/dev/null
+    oc reset
+    stat "$M/d/f00000" "$M/d/f00399" >/dev/null
+    sleep 1
+    local heads
+    heads=$(requests HeadObject)
+    [ "$heads" -gt 2 ] || fail "nothing is fetched ahead"
+    [ "$heads" -le 80 ] || fail "$heads HEADs for two names"
+    ls -l "$M/d" >/dev/null
+    [ "$(requests HeadObject)" -le 401 ] || fail "$(requests HeadObject) HEADs for 400 names"
+}
+
 t_plain_ls_costs_no_head() { # s3-long
     oc fill d/f 50 10
     oc reset
