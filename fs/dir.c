@@ -113,6 +113,8 @@ static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call 
                             int64_t start_ms)
 {
     int rc = call->err.eno;
+    if (inode_rekeyed_locked(inode, start_ms))
+        return -EAGAIN;
     if (inode->attr_known && (is_ours(inode) || inode->changed_ms >= start_ms))
         return 0; /* what was changed here meanwhile is newer */
     if (rc == 0)
@@ -192,11 +194,15 @@ int dir_attr_locked(struct fs *fs, struct inode *inode, int64_t max_age_ms, stru
     if (!inode->parent && !inode->is_root)
         return -ESTALE;
 
-    int rc = dir_fetch_attr_locked(fs, inode, false);
-    if (rc < 0)
-        return rc;
     inode_pin_locked(inode);
-    rc = fs_wait_locked(fs, &inode->attr_waiters, intr, -1);
+    int rc;
+    do {
+        rc = inode_await_key_locked(fs, inode, intr);
+        if (rc == 0)
+            rc = dir_fetch_attr_locked(fs, inode, false);
+        if (rc == 0)
+            rc = fs_wait_locked(fs, &inode->attr_waiters, intr, -1);
+    } while (rc == -EAGAIN); /* it has another key now */
     inode_unpin_locked(fs, inode);
     return rc;
 }
@@ -283,6 +289,8 @@ int dir_find_locked(struct fs *fs, struct inode *dir, const char *name, enum dir
             return 0;
         }
         if (rc < 0 && rc != -ESTALE)
+            return rc;
+        if (rc == -ESTALE && inode_is_lost_locked(dir))
             return rc;
         if (rc == -ESTALE)
             asked = false; /* another object stands there now */

@@ -196,8 +196,7 @@ void inode_lose_content_locked(struct fs *fs, struct inode *inode)
     inode_detach_locked(fs, inode);
 }
 
-/* Does no path lead to it any more? */
-static bool is_lost(const struct inode *inode)
+bool inode_is_lost_locked(const struct inode *inode)
 {
     while (inode->parent)
         inode = inode->parent;
@@ -220,9 +219,10 @@ void inode_forget(struct fs *fs, struct inode *inode, uint64_t n)
 {
     fs_lock(fs);
     inode->nlookup -= n < inode->nlookup ? n : inode->nlookup;
-    bool give_up = inode->parent && !referenced(inode) && !inode->meta_dirty && !inode->moving &&
-                   inode->state != INODE_LOCAL &&
-                   (is_lost(inode) || (fs->n_inodes > INODES_MAX && !is_answer(fs, inode)));
+    bool give_up =
+        inode->parent && !referenced(inode) && !inode->meta_dirty && !inode->moving &&
+        inode->state != INODE_LOCAL &&
+        (inode_is_lost_locked(inode) || (fs->n_inodes > INODES_MAX && !is_answer(fs, inode)));
     if (give_up)
         inode_detach_locked(fs, inode);
     else
@@ -313,6 +313,34 @@ bool inode_moving_locked(const struct inode *inode)
             return true;
     }
     return false;
+}
+
+/* The directory, it or one above it, whose objects go to other keys now, or NULL. */
+static struct inode *leaves_keys(struct inode *inode)
+{
+    while (inode && !inode->leaving_keys)
+        inode = inode->parent;
+    return inode;
+}
+
+bool inode_rekeyed_locked(const struct inode *inode, int64_t start_ms)
+{
+    for (; inode; inode = inode->parent) {
+        if (inode->leaving_keys || inode->moved_ms >= start_ms)
+            return true;
+    }
+    return false;
+}
+
+int inode_await_key_locked(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    struct inode *dir;
+    int rc = 0;
+    inode_pin_locked(inode);
+    while (rc == 0 && (dir = leaves_keys(inode)))
+        rc = fs_wait_locked(fs, &dir->move_waiters, intr, -1);
+    inode_unpin_locked(fs, inode);
+    return rc;
 }
 
 void inode_path_locked(const struct inode *inode, char *out, size_t n)

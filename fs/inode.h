@@ -107,9 +107,11 @@ struct inode {
     struct latched_error error;
     unsigned moving; /* a rename works on it: nothing is published meanwhile */
     struct waitlist move_waiters;
-    bool covers;    /* LOCAL: it replaced an object that is still stored under its name */
-    bool excl_0600; /* created O_EXCL with mode 0600, as mkstemp does */
-    bool times_set; /* utimens was called: its times are not those of writing */
+    bool leaving_keys; /* a directory that is renamed: it is copied, the old objects go now */
+    int64_t moved_ms;  /* clock_ms() when a rename of this directory ended */
+    bool covers;       /* LOCAL: it replaced an object that is still stored under its name */
+    bool excl_0600;    /* created O_EXCL with mode 0600, as mkstemp does */
+    bool times_set;    /* utimens was called: its times are not those of writing */
 
     /* directories */
     struct inode *children;  /* uthash by name, in the order of the last listing */
@@ -186,6 +188,16 @@ void inode_stat_locked(const struct fs *fs, const struct inode *inode, struct st
 
 /* True while a rename works on the inode or on a directory above it. */
 bool inode_moving_locked(const struct inode *inode);
+
+/* Did its key change since `start_ms`, by a rename of the directory or one above it, or is it about
+ * to, so that the old objects go? What was asked under the old key says nothing then. */
+bool inode_rekeyed_locked(const struct inode *inode, int64_t start_ms);
+
+/* Waits until no rename is about to change its key. -EINTR. */
+int inode_await_key_locked(struct fs *fs, struct inode *inode, struct intr *intr);
+
+/* Does no path lead to it any more? */
+bool inode_is_lost_locked(const struct inode *inode);
 
 /* Sets the stored version: etag is copied, the read cache of an older version is let go. */
 int inode_set_version_locked(struct inode *inode, const char *etag, uint64_t size,

@@ -184,7 +184,7 @@ static void page_done(struct obs_call *call)
     struct fs *fs = l->fs;
 
     fs_lock(fs);
-    int rc = call->err.eno;
+    int rc = inode_rekeyed_locked(l->dir, l->start_ms) ? -EAGAIN : call->err.eno;
     if (rc == 0) {
         l->pages++;
         rc = merge_page(fs, l->dir, &call->list, strlen(l->prefix), l->start_ms, &l->hidden);
@@ -240,11 +240,15 @@ static int listing_start(struct fs *fs, struct inode *dir)
 
 int listing_wait_locked(struct fs *fs, struct inode *dir, struct intr *intr)
 {
-    int rc = dir->listing ? 0 : listing_start(fs, dir);
-    if (rc < 0)
-        return rc;
+    int rc;
     dir->listers++; /* the caller looks at the names before anybody else gets the lock */
-    rc = fs_wait_locked(fs, &dir->list_waiters, intr, -1);
+    do {
+        rc = inode_await_key_locked(fs, dir, intr);
+        if (rc == 0 && !dir->listing)
+            rc = listing_start(fs, dir);
+        if (rc == 0)
+            rc = fs_wait_locked(fs, &dir->list_waiters, intr, -1);
+    } while (rc == -EAGAIN); /* it has another key now */
     dir->listers--;
     return rc;
 }
@@ -279,6 +283,8 @@ static int ask_for_dir(struct fs *fs, struct inode *dir, const char *name, const
     (void)snprintf(as_dir, sizeof(as_dir), "%s/", key);
     struct obs_call call = {.prefix = as_dir, .max_keys = 1};
     int rc = run_list(fs, &call, intr);
+    if (rc == 0 && inode_rekeyed_locked(dir, start_ms))
+        rc = -EAGAIN;
     if (rc == 0 && call.list.n > 0)
         rc = merge_dir(fs, dir, name, start_ms);
     obs_call_clear(&call);
@@ -305,7 +311,8 @@ int listing_has_entries_locked(struct fs *fs, struct inode *dir, struct intr *in
     return rc;
 }
 
-int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
+/* -EAGAIN: the directory has got another key meanwhile. */
+static int ask_for_one(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
 {
     char key[OBS_KEY_MAX + 1];
     char prefix[OBS_KEY_MAX + 1];
@@ -319,6 +326,8 @@ int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, 
     int64_t start_ms = clock_ms();
     unsigned hidden = 0;
     rc = run_list(fs, &call, intr);
+    if (rc == 0 && inode_rekeyed_locked(dir, start_ms))
+        rc = -EAGAIN;
     if (rc == 0)
         rc = merge_page(fs, dir, &call.list, strlen(prefix), start_ms, &hidden);
     if (rc == 0 && call.list.truncated && call.list.n > 0) {
@@ -341,6 +350,19 @@ int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, 
     else if (inode)
         attrcache_load_locked(fs, inode);
     return 0;
+}
+
+int listing_one_name_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr)
+{
+    int rc;
+    dir->listers++; /* what comes or goes meanwhile is newer than the answer, and must be remembered */
+    do {
+        rc = inode_await_key_locked(fs, dir, intr);
+        if (rc == 0)
+            rc = ask_for_one(fs, dir, name, intr);
+    } while (rc == -EAGAIN);
+    dir->listers--;
+    return rc;
 }
 
 void listing_prefetch_start_locked(struct fs *fs, struct inode *dir)

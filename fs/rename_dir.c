@@ -221,6 +221,7 @@ static int move_objects(struct fs *fs, struct tree *t, const char *to, struct in
         return rc;
     }
     read_from(t, to, dir, false);
+    dir->leaving_keys = true; /* whoever looks below it now waits for its new name */
     rc = delete_old(fs, t, &deleted);
     CRASH_POINT("rename_dir.deleted");
     if (rc == -EACCES && deleted == 0 && moves_back_locked(fs, noting.mv) == 0) {
@@ -263,6 +264,8 @@ int rename_dir_locked(struct fs *fs, struct inode *inode, struct inode *to, cons
     }
     if (rc == 0)
         rc = inode_move_locked(fs, inode, to, new_name);
+    inode->leaving_keys = false;
+    inode->moved_ms = clock_ms();
     if (rc == 0)
         note_keys_below(fs, inode);
     if (rc == 0) {

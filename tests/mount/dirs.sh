@@ -398,6 +398,41 @@ t_listing_takes_long() { # timeout=300
         "$(printf 'f%05d\n' $(seq 0 2000) | md5sum)"
 }
 
+# Looked into while the objects below are being renamed: the old ones are deleted, the answer to that is still to
+# come, and no name is missed or lost.
+look_into_moving() { # COMMAND...: run in the directory
+    oc fill d/f 300
+    echo x | oc put d/s/x >"$T/null"
+    oc put d/ >"$T/null" </dev/null
+    remount meta_ttl=600
+    oc faults '[{"operation":"DeleteObjects","count":-1,"delay_ms":4000}]'
+    exec 5<"$M/d"
+    mv "$M/d" "$M/e" &
+    local mover=$!
+    wait_until eval '! oc head d/f00000 >"$T/null" 2>&1'
+    check "in the directory" run_limited 60 sh -c 'cd /proc/self/fd/5 && exec "$@"' sh "$@"
+    exec 5<&-
+    check "mv" wait "$mover"
+    check_eq "names" "$(ls -U "$M/e" | LC_ALL=C sort | md5sum)" \
+        "$( (printf 'f%05d\n' $(seq 0 299) && echo s) | md5sum)"
+    check_eq "below" "$(cat "$M/e/s/x")" x
+    check_eq "types" "$(stat -c %F "$M/e/s" "$M"/e/f0000? | sort | uniq -c | tr -s ' \n' ' ')" \
+        " 1 directory 10 regular empty file "
+}
+
+t_rename_dir_stat_meanwhile() { # s3-long timeout=180
+    look_into_moving stat ./f00005
+}
+
+t_rename_dir_list_meanwhile() { # timeout=180
+    look_into_moving sh -c 'test $(ls -U . | wc -l) = 301'
+}
+
+# HEADs ahead of who goes through the directory, too.
+t_rename_dir_attributes_meanwhile() { # timeout=180
+    look_into_moving sh -c 'ls -l . >/dev/null; test $(ls . | wc -l) = 301'
+}
+
 # Listed while names come and go: each name that is there all the time is seen exactly once.
 t_list_while_changing() { # s3-long timeout=180
     oc fill d/f 1500
