@@ -196,6 +196,16 @@ void inode_lose_content_locked(struct fs *fs, struct inode *inode)
     inode_detach_locked(fs, inode);
 }
 
+bool inode_has_unstored_locked(const struct inode *dir)
+{
+    for (const struct inode *c = dir->children; c; c = c->hh.next) {
+        if (c->state == INODE_LOCAL || c->moving || (c->staged && staged_dirty(c->staged)) ||
+            inode_has_unstored_locked(c))
+            return true;
+    }
+    return false;
+}
+
 bool inode_is_lost_locked(const struct inode *inode)
 {
     while (inode->parent)

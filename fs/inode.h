@@ -196,6 +196,10 @@ bool inode_rekeyed_locked(const struct inode *inode, int64_t start_ms);
 /* Waits until no rename is about to change its key. -EINTR. */
 int inode_await_key_locked(struct fs *fs, struct inode *inode, struct intr *intr);
 
+/* Is there anything below the directory, at any depth, that the bucket does not have yet? Then it stays, whatever
+ * a listing says. */
+bool inode_has_unstored_locked(const struct inode *dir);
+
 /* Does no path lead to it any more? */
 bool inode_is_lost_locked(const struct inode *inode);
 

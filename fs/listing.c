@@ -142,6 +142,16 @@ static int merge_page(struct fs *fs, struct inode *dir, const struct obs_list *l
     return 0;
 }
 
+/* The service does not have the directory (any more), but what is being written below it: that keeps it. */
+static bool stays(struct inode *inode)
+{
+    if (inode->state != INODE_STORED || !inode_has_unstored_locked(inode))
+        return false;
+    inode->implicit = true;
+    inode->seen_ms = clock_ms();
+    return true;
+}
+
 /* Names that the complete listing did not show are gone. */
 static void sweep(struct fs *fs, struct inode *dir, int64_t start_ms)
 {
@@ -149,7 +159,7 @@ static void sweep(struct fs *fs, struct inode *dir, int64_t start_ms)
     HASH_ITER (hh, dir->children, inode, tmp) {
         if (inode->state == INODE_LOCAL || inode->staged || inode->moving ||
             inode->changed_ms >= start_ms ||
-            (inode->state == INODE_STORED && inode->seen_ms >= start_ms))
+            (inode->state == INODE_STORED && inode->seen_ms >= start_ms) || stays(inode))
             continue;
         inode_detach_locked(fs, inode);
     }
@@ -342,7 +352,8 @@ static int ask_for_one(struct fs *fs, struct inode *dir, const char *name, struc
 
     struct inode *inode = inode_child_locked(dir, name);
     if (!inode || (inode->state != INODE_GONE && inode->state != INODE_LOCAL && !inode->staged &&
-                   !inode->moving && inode->seen_ms < start_ms && inode->changed_ms < start_ms))
+                   !inode->moving && inode->seen_ms < start_ms && inode->changed_ms < start_ms &&
+                   !stays(inode)))
         inode_tombstone_locked(fs, dir, name);
     inode = inode_child_locked(dir, name);
     if (inode && inode->state == INODE_GONE)

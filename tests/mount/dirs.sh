@@ -433,6 +433,39 @@ t_rename_dir_attributes_meanwhile() { # timeout=180
     look_into_moving sh -c 'ls -l . >/dev/null; test $(ls . | wc -l) = 301'
 }
 
+# Somebody else removes all that a directory has in the bucket, while a new file in it is being written: the
+# directory stays, and the file is stored.
+t_dir_removed_while_written_in() { # s3
+    echo x | oc put d/e/x >"$T/null"
+    remount meta_ttl=0
+    check "the directory stays" env OBS_PORT="$OBS_PORT" OBS_KEYS="$T/keys" python3 - "$M" "$top" <<'EOF_PY'
+import os, subprocess, sys
+mount, top = sys.argv[1:]
+with open(mount + "/d/e/new", "wb", buffering=0) as new:
+    new.write(b"one")
+    subprocess.run([sys.executable, top + "/tests/lib/obsclient.py", "delete", "d/e/x"], check=True)
+    assert os.listdir(mount) == ["d"] # from the bucket, in which nothing is left
+    assert os.listdir(mount + "/d") == ["e"]
+    assert os.listdir(mount + "/d/e") == ["new"]
+    os.stat(mount + "/d/e/new")
+    new.write(b"two")
+EOF_PY
+    check_eq "stored" "$(oc get d/e/new)" onetwo
+    check_eq "found" "$(cat "$M/d/e/new")" onetwo
+}
+
+# Who is in a directory that somebody else has removed is told so.
+t_in_a_removed_dir() { # s3
+    echo x | oc put d/x >"$T/null"
+    remount meta_ttl=0
+    ls "$M/d" >"$T/null"
+    exec 5<"$M/d"
+    oc delete d/x
+    check_eq "names" "$(ls "$M")" ""
+    fails "Stale file handle" stat /proc/self/fd/5/y
+    exec 5<&-
+}
+
 # Listed while names come and go: each name that is there all the time is seen exactly once.
 t_list_while_changing() { # s3-long timeout=180
     oc fill d/f 1500
