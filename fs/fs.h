@@ -128,6 +128,7 @@ struct fs {
     struct inode *root;
     struct inode *inodes; /* all of them, with a name or without (utlist) */
     size_t n_inodes;
+    struct inode **inos;       /* buckets of inodes by st_ino, see fs/inode.c */
     struct waitlist ready;     /* finished; their call-backs are due at the next fs_unlock() */
     struct notifier *notifier; /* fs/notify.h */
     struct op *ops;            /* operations that may be waiting (utlist) */

@@ -23,6 +23,8 @@
 /* Names over this are given up as soon as the kernel has no use for them. */
 enum { INODES_MAX = 200000 };
 
+enum { INO_BUCKETS = 1 << 16 };
+
 static struct inode *new_inode(struct fs *fs)
 {
     struct inode *inode = calloc(1, sizeof(*inode));
@@ -34,9 +36,49 @@ static struct inode *new_inode(struct fs *fs)
     return inode;
 }
 
+static struct inode **ino_bucket(const struct fs *fs, uint64_t st_ino)
+{
+    return &fs->inos[st_ino % INO_BUCKETS];
+}
+
+/* Does somebody who can be looked at show this number? */
+static bool ino_shown(const struct fs *fs, uint64_t st_ino)
+{
+    for (const struct inode *i = *ino_bucket(fs, st_ino); i; i = i->ino_next) {
+        if (i->st_ino == st_ino && (i->parent || i->nopen))
+            return true;
+    }
+    return false;
+}
+
+/* The number of the inode's path, or one after it if that is shown by what was renamed, or is open
+ * and replaced. */
+static void number(struct fs *fs, struct inode *inode)
+{
+    char path[OBS_KEY_MAX + 2];
+    inode_path_locked(inode, path, sizeof(path));
+    uint64_t st_ino = names_ino(path);
+    while (st_ino <= 1 || ino_shown(fs, st_ino))
+        st_ino++;
+    inode->st_ino = st_ino;
+    inode->ino_next = *ino_bucket(fs, st_ino);
+    *ino_bucket(fs, st_ino) = inode;
+}
+
+static void unnumber(struct fs *fs, struct inode *inode)
+{
+    for (struct inode **at = ino_bucket(fs, inode->st_ino); *at; at = &(*at)->ino_next) {
+        if (*at == inode) {
+            *at = inode->ino_next;
+            return;
+        }
+    }
+}
+
 int inode_table_init(struct fs *fs)
 {
-    struct inode *root = new_inode(fs);
+    fs->inos = calloc(INO_BUCKETS, sizeof(*fs->inos));
+    struct inode *root = fs->inos ? new_inode(fs) : NULL;
     if (!root)
         return -ENOMEM;
     root->is_root = true;
@@ -52,6 +94,7 @@ static void free_inode(struct fs *fs, struct inode *inode)
 {
     DL_DELETE2(fs->inodes, inode, all_prev, all_next);
     changes_settle_locked(fs, inode); /* or, at the end of the mount, keep it for the next */
+    unnumber(fs, inode);
     free(inode->name);
     free(inode->etag);
     free(inode->link_target);
@@ -73,6 +116,8 @@ void inode_table_done(struct fs *fs)
     HASH_CLEAR(hh, inode->children);
     DL_FOREACH_SAFE2(fs->inodes, inode, tmp, all_next)
     free_inode(fs, inode);
+    free(fs->inos);
+    fs->inos = NULL;
     fs->root = NULL;
 }
 
@@ -104,9 +149,7 @@ struct inode *inode_add_locked(struct fs *fs, struct inode *dir, const char *nam
     }
     inode->state = state;
     attach(dir, inode);
-    char path[OBS_KEY_MAX + 2];
-    inode_path_locked(inode, path, sizeof(path));
-    inode->st_ino = names_ino(path);
+    number(fs, inode);
     return inode;
 }
 

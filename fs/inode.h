@@ -18,6 +18,11 @@
  *             2. a GONE inode has no references (nlookup, nopen and pins are 0).
  *             3. an inode is freed when it has no references, no staged file, no children, and
  *                either no name or somebody sweeps the cache.
+ *             4. no two inodes that have a name or are open show the same st_ino.
+ *
+ * Numbers     st_ino is made of the path that a name is found under first, so that it is the same in
+ *             every mount. A renamed file keeps it; what then gets the old path gets another one, or
+ *             programs would take the two for one file (`cp`: "are the same file").
  *
  * Locking     everything under fs->lock.
  */
@@ -62,6 +67,7 @@ struct inode {
 
     /* identity */
     uint64_t st_ino;
+    struct inode *ino_next; /* in the same bucket of fs->inos */
     uint64_t generation;
 
     /* what the bucket has */

@@ -99,6 +99,7 @@ static const struct {
     {"links", links},
     {"renames", renames},
     {"unlinks", unlinks},
+    {"numbers", numbers},
     {"special_files", special_files},
     {"permissions", permissions},
     {"ownership", ownership},

@@ -49,6 +49,7 @@ void directories(void);
 void links(void);
 void renames(void);
 void unlinks(void);
+void numbers(void);
 void special_files(void);
 void permissions(void);
 void ownership(void);

@@ -36,7 +36,7 @@ tx_names() { # s3-long
 }
 
 tx_rename_unlink() { # s3-long
-    posix_with "" renames unlinks
+    posix_with "" renames unlinks numbers
 }
 
 tx_access() { # s3-long

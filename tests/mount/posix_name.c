@@ -290,6 +290,35 @@ void renames(void)
     IS(posix_has("f/renamed", "12"));
 }
 
+/* What gets the name of a renamed or open file is another file. */
+void numbers(void)
+{
+    posix_make("tmp", "1");
+    ino_t first = posix_stat("tmp").st_ino;
+    OK(rename("tmp", "f"));
+    IS(posix_stat("f").st_ino == first);
+    posix_make("tmp", "2");
+    IS(posix_stat("tmp").st_ino != posix_stat("f").st_ino);
+    count_entries(".");
+    /* as tail -F and loggers see that a log was rotated */
+    int fd;
+    struct stat st;
+    OK(fd = open("tmp", O_RDONLY));
+    OK(unlink("tmp"));
+    posix_make("tmp", "3");
+    OK(fstat(fd, &st));
+    IS(st.st_ino != posix_stat("tmp").st_ino);
+    OK(close(fd));
+    OK(mkdir("d", 0755));
+    posix_make("d/a", "4");
+    OK(rename("d", "e"));
+    OK(mkdir("d", 0755));
+    posix_make("d/a", "5");
+    IS(posix_stat("d").st_ino != posix_stat("e").st_ino);
+    IS(posix_stat("d/a").st_ino != posix_stat("e/a").st_ino);
+    count_entries("e");
+}
+
 void unlinks(void)
 {
     int fd;
