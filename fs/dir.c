@@ -65,8 +65,8 @@ int dir_take_object_locked(struct fs *fs, struct inode *inode, const struct obs_
     bool same = inode->is_dir || (inode->etag && strcmp(inode->etag, object->etag) == 0 &&
                                   inode->stored_size == object->size);
     if (!same) {
-        bool referenced = inode->nlookup || inode->nopen;
-        if (referenced && inode->attr_known)
+        /* Nobody may find two versions in one inode, neither a reader nor the kernel in its pages. */
+        if (inode->nopen || inode->kernel_has_pages || (inode->nlookup && inode->attr_known))
             return -ESTALE;
         int rc = inode_set_version_locked(inode, object->etag, object->size, object->mtime_ms);
         if (rc < 0)
@@ -126,6 +126,10 @@ static int take_attr_answer(struct fs *fs, struct inode *inode, struct obs_call 
         rc = take_no_marker(fs, inode);
     else if (rc == -ENOENT && !is_ours(inode))
         rc = -ESTALE;
+    if (rc == -ESTALE && (inode->nopen || is_ours(inode)))
+        inode->attr_known = true; /* what was known of it still holds for who has it open */
+    if (rc == -ESTALE && is_ours(inode))
+        return 0; /* what is being written here is not lost to what stands there */
     if (rc == -ESTALE)
         lose_name(fs, inode, call->err.eno == -ENOENT);
     return rc;

@@ -415,6 +415,8 @@ int ns_uncover_locked(struct fs *fs, struct inode *inode, struct intr *intr)
     if (inode->state != INODE_LOCAL || !inode->covers)
         return 0;
     int rc = await_moves(fs, inode, intr);
+    if (rc == 0 && !inode->parent) /* given up meanwhile */
+        rc = -ESTALE;
     if (rc == 0)
         rc = ns_keep_parent_locked(fs, inode->parent, inode, intr);
     if (rc == 0)

@@ -48,9 +48,8 @@ static int fresh_attr(struct op *op, struct inode *inode)
         dir_attr_wanted_locked(op->fs, inode);
         return 0;
     }
-    if (!inode->attr_known)
-        return dir_attr_ahead_locked(op->fs, inode, &op->intr);
-    int rc = dir_attr_locked(op->fs, inode, op->fs->opt->meta_ttl, &op->intr);
+    int rc = inode->attr_known ? dir_attr_locked(op->fs, inode, op->fs->opt->meta_ttl, &op->intr)
+                               : dir_attr_ahead_locked(op->fs, inode, &op->intr);
     return rc == -ESTALE && inode->nopen ? 0 : rc; /* who has it open keeps the old version */
 }
 

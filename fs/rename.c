@@ -157,8 +157,10 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     int rc = names_check(new_name, strlen(new_name));
     if (rc == 0)
         rc = dir_lookup_locked(fs, from, name, intr, &inode);
-    if (rc == 0)
-        rc = inode_child_key_locked(fs, to, new_name, inode->is_dir, key);
+    if (rc < 0)
+        return rc;
+    inode_pin_locked(inode); /* perhaps the kernel knows another one by that name */
+    rc = inode_child_key_locked(fs, to, new_name, inode->is_dir, key);
     if (rc == 0)
         rc = space_move_locked(fs, inode, intr);
     /* What the user was told is safe is stored under the old name first: a crash must find either
@@ -168,10 +170,12 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         rc = file_publish_wait_locked(fs, inode, intr, fs->opt->rename_wait);
     if (rc == 0 && !inode->is_dir)
         rc = send_attributes(fs, inode, intr);
-    if (rc < 0)
+    if (rc < 0) {
+        inode_unpin_locked(fs, inode);
         return rc;
-
+    }
     rename_begin(inode);
+    inode->pins--;   /* rename_end() looks whether it may go */
     inode->moving--; /* settle waits for others, not for us */
     rc = ns_settle_locked(fs, inode, intr);
     inode->moving++;

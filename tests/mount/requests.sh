@@ -199,6 +199,35 @@ t_replaced_is_seen_after_open_ttl() { # s3-long
     check_eq "content" "$(cat "$M/f")" "two "
 }
 
+# The attributes of an open file are asked for again after it was replaced: it stays the file that was opened.
+t_open_file_stays_when_refreshed() { # s3
+    make_file "$T/one" $((part_size * 4))
+    make_file "$T/two" $((part_size * 4))
+    oc put f "$T/one" >/dev/null
+    remount meta_ttl=0
+    check "the old content or an error" env OBS_PORT="$OBS_PORT" OBS_KEYS="$T/keys" \
+        python3 - "$M" "$T/one" "$T/two" "$top" <<'EOF_PY'
+import errno, os, subprocess, sys
+mount, one, two, top = sys.argv[1:]
+content = open(one, "rb").read()
+with open(mount + "/f", "rb", buffering=0) as f:
+    at = 4096
+    assert f.read(at) == content[:at]
+    subprocess.run([sys.executable, top + "/tests/lib/obsclient.py", "put", "f", two], check=True)
+    with open(mount + "/.obsmount/ctl", "w") as ctl:
+        ctl.write("refresh f\n")
+    assert os.fstat(f.fileno()).st_size == len(content)
+    try:
+        while more := f.read(1 << 20):
+            assert more == content[at : at + len(more)], f"other bytes at {at}"
+            at += len(more)
+        assert at == len(content)
+    except OSError as e:
+        assert e.errno == errno.ESTALE, e
+EOF_PY
+    check "the new one" cmp "$M/f" "$T/two"
+}
+
 t_new_name_is_seen_after_meta_ttl() { # s3-long
     remount meta_ttl=1s
     ls "$M" >/dev/null
