@@ -164,8 +164,8 @@ class Bench:
     def mount(self, crash_at=None, options="", quiet_s=LIMIT_S):
         env = dict(os.environ, OBSM_CRASH_LOG=self.points, LC_ALL="C.UTF-8")
         sanitizer = f"log_path={self.dir}/san"
-        env["ASAN_OPTIONS"] = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), sanitizer]))
-        env["UBSAN_OPTIONS"] = ":".join(filter(None, [os.environ.get("UBSAN_OPTIONS"), sanitizer]))
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+            env[name] = ":".join(filter(None, [os.environ.get(name), sanitizer]))
         if crash_at:
             env["OBSM_CRASH_AT"] = crash_at
         words = [f"endpoint=http://127.0.0.1:{PORT}", "path_style", f"part_size={self.part}",

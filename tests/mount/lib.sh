@@ -125,6 +125,7 @@ run_case() {
     # the driver is a daemon: its reports go to files
     export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$T/san"
     export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}log_path=$T/san"
+    export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$T/san"
     export LC_ALL=C.UTF-8
     if declare -F "tx_$name" >/dev/null; then
         "tx_$name"
