@@ -27,7 +27,7 @@ fsx() { # MODE OPS [OPTION]...
 
 # seconds, below the time that ctest gives
 case ${1:-} in
-*_long) CASE_LIMIT=3580 options=log_level=notice ;;
+*_long) CASE_LIMIT=7180 options=log_level=notice ;;
 *)
     CASE_LIMIT=480 options=
     export OBSM_SEED=${OBSM_SEED:-20261128} # see tree.sh
@@ -59,17 +59,17 @@ tx_race() { # timeout=500
     fsx race 2000 -l "$size"
 }
 
-tx_solo_long() { # s3 long timeout=3600
+tx_solo_long() { # s3 long timeout=7200
     mounted
     fsx solo 200000 -l "$size" -r 20000
 }
 
-tx_pair_long() { # long timeout=3600
+tx_pair_long() { # long timeout=7200
     mounted
     fsx pair 200000 -l "$size" -r 20000
 }
 
-tx_race_long() { # long timeout=3600
+tx_race_long() { # long timeout=7200
     mounted
     fsx race 100000 -l "$size"
 }

@@ -27,6 +27,7 @@ import ctypes
 import errno
 import os
 import random
+import signal
 import stat
 import sys
 import time
@@ -701,6 +702,7 @@ def main():
     os.umask(0o022)
     say = lambda text: print(f"model: {text}", file=sys.stderr, flush=True)  # noqa: E731
     say(f"OBSM_SEED={model.seed}, {model.options.ops} operations")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(f"model: out of time after {model.number} operations"))
     try:
         model.run()
     except (Mismatch, OSError, RuntimeError) as problem:

@@ -7,7 +7,7 @@
 
 # seconds, below the time that ctest gives
 case ${1:-} in
-*_long) CASE_LIMIT=3580 options=log_level=notice, ;;
+*_long) CASE_LIMIT=10780 options=log_level=notice, ;;
 *)
     CASE_LIMIT=480 options=
     # the same operations each time: what another seed finds is news of the code, not of a change to it
@@ -57,7 +57,7 @@ tx_random() { # timeout=500
     model 5000 -r 500 -k 900
 }
 
-tx_random_long() { # long timeout=3600
+tx_random_long() { # long timeout=10800
     mounted
     model 100000 -r 5000 -k 1500
 }
