@@ -142,6 +142,28 @@ static bool is_marked(const char *name, size_t n)
            ends_with(name, n, ".dpkg-tmp");
 }
 
+/* How many of the last characters are digits. */
+static size_t digits_at_end(const char *name, size_t n)
+{
+    size_t i = n;
+    while (i > 0 && name[i - 1] >= '0' && name[i - 1] <= '9')
+        i--;
+    return n - i;
+}
+
+/* "NAME.pyc.140234", as Python's import stores what it has compiled, with the source's mode. */
+static bool is_pyc(const char *name, size_t n)
+{
+    size_t digits = digits_at_end(name, n);
+    return digits >= 6 && ends_with(name, n - digits, ".pyc.");
+}
+
+/* "NAME1234567890" of Go's os.CreateTemp, "NAME.tmp" of tempfile with a suffix. */
+static bool is_other(const char *name, size_t n)
+{
+    return digits_at_end(name, n) >= 8 || ends_with(name, n, ".tmp");
+}
+
 /* "NAME.XXXXXX", "NAME-XXXXXX", "NAME_XXXXXX" */
 static bool is_generic(const char *name, size_t n)
 {
@@ -155,7 +177,9 @@ static bool is_mkstemp(const char *name, size_t n, bool like_mkstemp)
         if ((forms[i].always || like_mkstemp) && is_form(&forms[i], name, n))
             return true;
     }
-    return like_mkstemp && (is_marked(name, n) || is_generic(name, n));
+    if (is_pyc(name, n))
+        return true;
+    return like_mkstemp && (is_marked(name, n) || is_generic(name, n) || is_other(name, n));
 }
 
 static bool is_pattern(const char *name, const struct tempname_patterns *patterns)

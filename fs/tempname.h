@@ -10,8 +10,8 @@
  *             TEMP_MKSTEMP  names that sed, Python, mktemp, GLib, dpkg, editors and others make.
  *                           Counts only if created as mkstemp(3) does: `cp -p` also creates O_EXCL
  *                           with 0600, but write-only. (".goutputstream-XXXXXX" is GLib's alone,
- *                           "tmp_obj_XXXXXX" and the like are git's: they count always, their mode
- *                           being the target's.)
+ *                           "tmp_obj_XXXXXX" and the like are git's, "NAME.pyc.DIGITS" is Python's:
+ *                           they count always, their mode being the target's.)
  *             TEMP_PATTERN  matches one of the user's patterns (option hold_patterns).
  * rsync       get_tmpname() of rsync 3.1 and later: one leading dot of NAME is dropped, "." is put
  *             in front, what is too long is cut after 246 bytes (and then before a byte over 0x7f),

@@ -271,6 +271,18 @@ t_git_objects() { # s3-long
     check_eq "temporary names" "$(oc list | grep -c tmp_)" 0
 }
 
+# What Python compiles when it imports: stored under its final name at once, with the source's mode.
+t_python_cache() { # s3-long
+    echo "x = 1" >"$M/mod.py"
+    chmod 640 "$M/mod.py"
+    oc reset
+    check "import" env PYTHONPATH="$M" PYTHONDONTWRITEBYTECODE= python3 -c "import mod"
+    check_eq "copies" "$(requests CopyObject)" 0
+    check_eq "objects" "$(oc list __pycache__/mod | wc -l)" 1
+    check_eq "PUTs" "$(oc log PutObject | grep -c '/mod')" 1
+    check_eq "mode" "$(stat -c %a "$M"/__pycache__/*)" 640
+}
+
 # What editors do: write a new file, keep a backup by a rename, rename the new one over the old name.
 t_editor_with_backup() { # s3-long
     echo one >"$M/f"

@@ -221,6 +221,20 @@ static void test_patterns(void **state)
     tempname_patterns_done(&p);
 }
 
+static void test_python_and_go(void **state)
+{
+    assert_int_equal(tempname_classify("a.cpython-311.pyc.140234", false, NULL, NULL),
+                     TEMP_MKSTEMP);
+    assert_int_equal(tempname_classify("a.pyc.1402", false, NULL, NULL), TEMP_NONE);
+    assert_int_equal(tempname_classify(".pyc.140234", false, NULL, NULL), TEMP_NONE);
+    assert_int_equal(tempname_classify("123456", false, NULL, NULL), TEMP_NONE);
+    /* restic, borg */
+    assert_int_equal(tempname_classify("0a1b-tmp-3846519912", true, NULL, NULL), TEMP_MKSTEMP);
+    assert_int_equal(tempname_classify("0a1b-tmp-3846519912", false, NULL, NULL), TEMP_NONE);
+    assert_int_equal(tempname_classify("hints.5-k2_x9q0a.tmp", true, NULL, NULL), TEMP_MKSTEMP);
+    assert_int_equal(tempname_classify("hints.5-k2_x9q0a.tmp", false, NULL, NULL), TEMP_NONE);
+}
+
 /* git creates with the mode that the file is to have. */
 static void test_git_and_zip(void **state)
 {
@@ -235,13 +249,10 @@ static void test_git_and_zip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table),
-        cmocka_unit_test(test_git_and_zip),
-        cmocka_unit_test(test_rsync_round_trip),
-        cmocka_unit_test(test_rsync_long),
-        cmocka_unit_test(test_looks_random),
-        cmocka_unit_test(test_creation),
-        cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_table),         cmocka_unit_test(test_git_and_zip),
+        cmocka_unit_test(test_python_and_go), cmocka_unit_test(test_rsync_round_trip),
+        cmocka_unit_test(test_rsync_long),    cmocka_unit_test(test_looks_random),
+        cmocka_unit_test(test_creation),      cmocka_unit_test(test_patterns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
