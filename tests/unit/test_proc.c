@@ -108,6 +108,8 @@ static void test_ourselves(void **state)
     assert_int_equal(tgid, getpid());
 
     int fd = proc_watch(getpid());
+    if (fd == -ENOSYS) /* valgrind does not know pidfd_open() */
+        skip();
     assert_true(fd >= 0);
     assert_false(proc_ended(fd));
     close(fd);
@@ -143,6 +145,10 @@ static void test_ended(void **state)
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
         pid_t pid = ended_child(signals[i]);
         int fd = proc_watch(pid);
+        if (fd == -ENOSYS) {
+            assert_int_equal(waitpid(pid, NULL, 0), pid);
+            skip();
+        }
         assert_true(fd >= 0);
         assert_true(proc_ended(fd));
         assert_int_equal(proc_exit_signal(pid), signals[i]);
