@@ -159,6 +159,27 @@ static void resume_content(struct fs *fs, struct inode *inode)
     clone_resume_locked(fs);
 }
 
+static void copy_in_parts(struct fs *fs, struct job *job);
+
+static void start_in_parts(struct meta_call *m)
+{
+    m->job.fn = copy_in_parts;
+    m->size = m->inode->stored_size;
+    m->encrypted = m->inode->encrypted;
+    worker_submit_locked(m->fs, &m->job);
+}
+
+/* Ceph copies encrypted objects by parts only. */
+static bool try_in_parts(struct meta_call *m)
+{
+    if (m->call.op != OBS_COPY || m->call.err.eno != -EOPNOTSUPP || m->size ||
+        !m->inode->encrypted || !m->inode->stored_size)
+        return false;
+    obs_call_clear(&m->call);
+    start_in_parts(m);
+    return true;
+}
+
 static void meta_done(struct obs_call *call)
 {
     struct meta_call *m = call->arg;
@@ -167,6 +188,10 @@ static void meta_done(struct obs_call *call)
 
     CRASH_POINT("meta.answer");
     fs_lock(fs);
+    if (try_in_parts(m)) {
+        fs_unlock(fs);
+        return;
+    }
     fs->changes_sending--;
     inode->meta_sending = false;
     if (call->err.eno) {
@@ -222,7 +247,7 @@ static void choose_request(struct fs *fs, struct meta_call *m)
     }
 }
 
-/* An object that is too large for one copy is copied onto itself in parts, by a worker. */
+/* An object that one request does not copy is copied onto itself in parts, by a worker. */
 static void copy_in_parts(struct fs *fs, struct job *job)
 {
     struct meta_call *m = (struct meta_call *)job;
@@ -289,10 +314,7 @@ static int send_change(struct fs *fs, struct inode *inode)
         changes_sending_locked(fs, inode);
     CRASH_POINT("meta.send");
     if (m->call.op == OBS_COPY && !copy_in_one(inode->stored_size)) {
-        m->job.fn = copy_in_parts;
-        m->size = inode->stored_size;
-        m->encrypted = inode->encrypted;
-        worker_submit_locked(fs, &m->job);
+        start_in_parts(m);
     } else {
         obs_submit(fs->obs, &m->call);
     }

@@ -150,7 +150,8 @@ static int prepare_body(struct obs_state *st)
         if (!st->digest || (!st->md5_known && digest_reset(st->digest) < 0))
             return err_set(err, -ENOMEM, "out of memory");
         st->hashed = 0;
-        bool first = call->body.content_md5 || st->obs->crc64 || atomic_load(&st->obs->opaque);
+        bool first = call->body.content_md5 || st->obs->crc64 || obs_sse_asked(st) ||
+                     atomic_load(&st->obs->opaque);
         return first && !st->md5_known ? hash_first(st) : 0;
     }
     if (!st->http.body.present || st->text.n)
