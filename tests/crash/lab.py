@@ -215,7 +215,9 @@ class Bench:
         except subprocess.TimeoutExpired:
             raise Failed("umount does not end" + self.stacks()) from None
         check(done.returncode == 0, f"umount: {done.stderr}")
-        check(self.wait_dead() == 0, f"the driver ended with {self.driver.returncode}")
+        status = self.wait_dead()
+        self.sanitizers() # ThreadSanitizer changes the exit status
+        check(status == 0, f"the driver ended with {status}")
 
     def state_files(self, suffix):
         found = {}
