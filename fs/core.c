@@ -364,11 +364,13 @@ void fs_stop(struct fs *fs, int64_t limit_ms, fs_left_fn *left, void *arg)
         tell_rest(fs, rc, left, arg);
     let_go(fs, rc);
     changes_keep_locked(fs);
-    file_forget_all_locked(fs);
     fs_unlock(fs);
     worker_stop(fs);
     notify_stop(fs);
     engine_stop(fs->engine, ABORT_MS);
+    fs_lock(fs);
+    file_forget_all_locked(fs); /* not before the last read was answered */
+    fs_unlock(fs);
 
     /* The engine's threads end while the session still is: they may own pipes of it. */
     recovery_done(fs);

@@ -53,6 +53,21 @@ tx_sigterm() {
     check_eq "content after SIGTERM" "$(cat "$M/term")" "written before SIGTERM"
 }
 
+# a read that waits for the service ends with an error, and nothing that it needs goes before
+tx_sigterm_while_reading() {
+    ready
+    oc fill f 1 3000000
+    oc faults '[{"operation":"GetObject","count":-1,"stall":true}]'
+    cat "$M/f00000" >"$T/read" 2>&1 &
+    local reader=$!
+    wait_until python3 -c 'import json, sys, urllib.request
+rules = json.load(urllib.request.urlopen(sys.argv[1] + "/-/faults"))
+sys.exit("\"fired\": 0" in json.dumps(rules))' "$OBS_URL"
+    kill -TERM "$pid"
+    wait_gone "$pid" 60 || fail "SIGTERM did not end the driver"
+    ! wait "$reader" || fail "a file that cannot be read was read"
+}
+
 # the next mount says what to do
 tx_death() {
     ready
