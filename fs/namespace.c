@@ -333,17 +333,22 @@ static void keep_parts(struct fs *fs, struct inode *inode)
 int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *intr)
 {
     int rc = ns_settle_locked(fs, inode, intr);
-    if (rc == 0)
-        rc = clone_settle_locked(fs, inode, intr);
     if (rc < 0)
         return rc;
-    if (inode->nopen && inode->state == INODE_STORED && S_ISREG(inode->attr.mode) &&
-        inode_size_locked(inode) <= fs->opt->unlink_keep) {
+    inode_pin_locked(inode);
+    inode->moving++;
+    rc = clone_settle_locked(fs, inode, intr);
+    if (rc == 0 && inode->nopen && inode->state == INODE_STORED && S_ISREG(inode->attr.mode) &&
+        inode_size_locked(inode) <= fs->opt->unlink_keep)
         rc = keep_content(fs, inode, intr);
-        if (rc < 0)
-            return rc;
-    }
-    struct staged *st = inode->staged;
+    if (rc < 0)
+        ns_end_removal_locked(fs, inode, false);
+    return rc;
+}
+
+void ns_end_removal_locked(struct fs *fs, struct inode *inode, bool removed)
+{
+    struct staged *st = removed ? inode->staged : NULL;
     if (st)
         keep_parts(fs, inode);
     if (st && !inode->nopen) {
@@ -353,7 +358,11 @@ int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *i
         waitlist_finish_locked(fs, &st->published, 0);
         waitlist_finish_locked(fs, &st->writable, 0);
     }
-    return 0;
+    inode->moving--;
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    publish_resume_locked(fs);
+    meta_resume_locked(fs);
+    inode_unpin_locked(fs, inode);
 }
 
 int ns_keep_parent_locked(struct fs *fs, struct inode *dir, const struct inode *leaving,
@@ -437,6 +446,7 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
 
     inode_pin_locked(inode);
     rc = ns_prepare_removal_locked(fs, inode, intr);
+    bool prepared = rc == 0;
     if (rc == 0)
         rc = ns_uncover_locked(fs, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED)
@@ -445,7 +455,10 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
         rc = ns_keep_parent_locked(fs, dir, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED)
         rc = delete_object(fs, inode, intr);
-    if (rc == 0 && inode->parent == dir && strcmp(inode->name, name) == 0) {
+    bool removed = rc == 0 && inode->parent == dir && strcmp(inode->name, name) == 0;
+    if (prepared)
+        ns_end_removal_locked(fs, inode, removed);
+    if (removed) {
         inode_tombstone_locked(fs, dir, name);
         inode->attr.ctime = clock_real();
         if (inode->staged && !inode->staged->keep) /* somebody has it open */

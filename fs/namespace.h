@@ -48,9 +48,12 @@ int ns_readlink_locked(struct fs *fs, struct inode *inode, struct intr *intr, co
 int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr);
 int ns_rmdir_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr);
 
-/* Before the object of an inode goes (unlink, rename over it): keeps the content for open handles,
- * waits for requests that cannot be recalled. */
+/* Before the object of an inode goes (unlink, rename over it): keeps the content for open handles, and
+ * waits for requests that cannot be recalled. After 0 nothing of the inode is published or changed on the
+ * server until ns_end_removal_locked() says how it ended: only what has really gone loses what is
+ * staged, which may be more than the object had, and promised. */
 int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *intr);
+void ns_end_removal_locked(struct fs *fs, struct inode *inode, bool removed);
 
 /* Before a LOCAL inode leaves its name: the object that it had replaced there is deleted. */
 int ns_uncover_locked(struct fs *fs, struct inode *inode, struct intr *intr);

@@ -189,14 +189,20 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         rc = found;
     if (found == 0)
         inode_pin_locked(target);
+    bool replaces = false;
     if (rc == 0 && found == 0) {
         rc = check_target(fs, inode, target, flags, intr);
+        replaces = rc == 0 && !target->is_dir;
         if (rc == 0 && inode->staged)
             publish_replaces_locked(inode->staged, target);
         covers = target->state == INODE_STORED || target->covers;
     }
     if (rc == 0 && inode->parent != from)
         rc = -ENOENT; /* somebody else was faster while we waited */
+    if (rc == 0 && replaces && inode->state == INODE_LOCAL) {
+        ns_end_removal_locked(fs, target, true); /* it takes the name here and now */
+        replaces = false;
+    }
     if (rc == 0)
         rc = inode->is_dir ? rename_dir_locked(fs, inode, to, new_name, target, intr)
                            : rename_file(fs, inode, to, new_name, intr);
@@ -204,6 +210,8 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         inode->changed_ms = clock_ms();
         inode->covers = covers && inode->state == INODE_LOCAL;
     }
+    if (replaces)
+        ns_end_removal_locked(fs, target, rc == 0);
     if (found == 0)
         inode_unpin_locked(fs, target);
     rename_end(fs, inode);

@@ -310,4 +310,33 @@ os.close(fd)
 EOF_PY
 }
 
+# A file whose new content was promised, not sent yet, is to be removed, and replaced: both are refused.
+tx_refused_removal() { # s3 timeout=180
+    service_start
+    mounted_with durability=stage
+    echo old >"$M/f"
+    echo other >"$M/other"
+    check "drain" printf drain >"$M/.obsmount/ctl"
+    oc faults '[{"operation":"PutObject","count":-1,"status":403,"code":"AccessDenied"},
+        {"operation":"DeleteObject","count":-1,"status":403,"code":"AccessDenied"},
+        {"operation":"CopyObject","count":-1,"status":403,"code":"AccessDenied"}]'
+    echo new >"$M/f"
+    wait_until grep -qw failed "$M/.obsmount/uploads"
+    fails "Permission denied" rm "$M/f"
+    check_eq "content" "$(cat "$M/f")" new
+    fails "Permission denied" mv -T "$M/other" "$M/f"
+    check_eq "content" "$(cat "$M/f") $(cat "$M/other")" "new other"
+    check_eq "stored" "$(oc get f)" old
+    kill -9 "$driver"
+    wait_gone "$driver" 10 || fail "the driver lives on"
+    umount -l "$M"
+    oc faults '[]'
+    mounted_with durability=stage
+    check_eq "after a crash" "$(cat "$M/f") $(cat "$M/other")" "new other"
+    check "drain" printf drain >"$M/.obsmount/ctl"
+    check_eq "stored" "$(oc get f)" new
+    check "rm" rm "$M/f"
+    check_eq "objects" "$(oc list | cut -f 1)" other
+}
+
 . "$(dirname "$0")/lib.sh"
