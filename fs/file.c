@@ -70,12 +70,11 @@ static int take_whole(void *arg, uint64_t off, const void *p, size_t n)
 }
 
 /* One GET that is version, attributes and content at once. */
-static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
+static int get_small(struct fs *fs, struct inode *inode, int64_t start_ms, struct intr *intr)
 {
     char key[OBS_KEY_MAX + 1];
     struct whole whole = {.size = (size_t)inode->stored_size};
     struct fetch_file *file;
-    int64_t start_ms = clock_ms();
     int rc = inode_key_locked(fs, inode, key);
     if (rc < 0)
         return rc;
@@ -101,6 +100,20 @@ static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
         rc = -ESTALE;
     obs_call_clear(&call);
     free(whole.p);
+    return rc;
+}
+
+/* While a directory above is renamed, the object may have another key by the time of the answer. */
+static int fetch_small(struct fs *fs, struct inode *inode, struct intr *intr)
+{
+    int64_t start_ms;
+    int rc;
+    do {
+        rc = inode_await_key_locked(fs, inode, intr);
+        start_ms = clock_ms();
+        if (rc == 0)
+            rc = get_small(fs, inode, start_ms, intr);
+    } while (rc == -ESTALE && inode->parent && inode_rekeyed_locked(inode, start_ms));
     return rc;
 }
 

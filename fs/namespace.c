@@ -253,15 +253,9 @@ static int take_memory(void *arg, uint64_t off, const void *p, size_t n)
     return 0;
 }
 
-int ns_readlink_locked(struct fs *fs, struct inode *inode, struct intr *intr, const char **ret)
+static int get_target(struct fs *fs, struct inode *inode, struct intr *intr)
 {
     char key[OBS_KEY_MAX + 1];
-    if (!S_ISLNK(inode->attr.mode))
-        return -EINVAL;
-    if (inode->link_target) {
-        *ret = inode->link_target;
-        return 0;
-    }
     int rc = inode_key_locked(fs, inode, key);
     if (rc < 0)
         return rc;
@@ -274,17 +268,34 @@ int ns_readlink_locked(struct fs *fs, struct inode *inode, struct intr *intr, co
                             .read_key = encrypt_read_key_locked(inode) ? read_key : NULL,
                             .sink = take_memory,
                             .sink_arg = &sink};
-    inode_pin_locked(inode);
     rc = request_run_locked(fs, &call, intr, "readlink");
     if (rc == 0 && !inode->link_target) {
         sink.text[sink.n] = 0;
         inode->link_target = strdup(sink.text);
         rc = inode->link_target ? 0 : -ENOMEM;
     }
+    obs_call_clear(&call);
+    return rc;
+}
+
+int ns_readlink_locked(struct fs *fs, struct inode *inode, struct intr *intr, const char **ret)
+{
+    if (!S_ISLNK(inode->attr.mode))
+        return -EINVAL;
+    int64_t start_ms = 0;
+    int rc = 0;
+    inode_pin_locked(inode);
+    while (rc == 0 && !inode->link_target) {
+        rc = inode_await_key_locked(fs, inode, intr);
+        start_ms = clock_ms();
+        if (rc == 0 && !inode->link_target)
+            rc = get_target(fs, inode, intr);
+        if (rc == -ENOENT && inode->parent && inode_rekeyed_locked(inode, start_ms))
+            rc = 0; /* a directory above was renamed: it has another key now */
+    }
     if (rc == 0)
         *ret = inode->link_target;
     inode_unpin_locked(fs, inode);
-    obs_call_clear(&call);
     return rc;
 }
 

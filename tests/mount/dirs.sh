@@ -433,6 +433,30 @@ t_rename_dir_attributes_meanwhile() { # timeout=180
     look_into_moving sh -c 'ls -l . >/dev/null; test $(ls . | wc -l) = 301'
 }
 
+# A file and a symbolic link that were looked up before are opened and read by now.
+t_rename_dir_open_meanwhile() { # timeout=180
+    oc fill d/f 30
+    echo content | oc put d/x >"$T/null"
+    ln -s target "$M/d/l"
+    remount meta_ttl=600,open_ttl=0
+    oc faults '[{"operation":"DeleteObjects","count":-1,"delay_ms":4000}]'
+    check "open and readlink" run_limited 60 env OBS_PORT="$OBS_PORT" OBS_KEYS="$T/keys" python3 - "$M" "$top" <<'EOF_PY'
+import os, subprocess, sys, time
+mount, top = sys.argv[1:]
+client = [sys.executable, top + "/tests/lib/obsclient.py"]
+file = os.open(mount + "/d/x", os.O_PATH)
+link = os.open(mount + "/d/l", os.O_PATH | os.O_NOFOLLOW)
+mover = subprocess.Popen(["mv", mount + "/d", mount + "/e"])
+while subprocess.run(client + ["head", "d/x"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+    time.sleep(0.1)
+assert mover.poll() is None, "the rename has ended"
+with open(f"/proc/self/fd/{file}") as opened:
+    assert opened.read() == "content\n"
+assert os.readlink("", dir_fd=link) == "target"
+assert mover.wait() == 0
+EOF_PY
+}
+
 # Somebody else removes all that a directory has in the bucket, while a new file in it is being written: the
 # directory stays, and the file is stored.
 t_dir_removed_while_written_in() { # s3
