@@ -32,8 +32,8 @@ enum query {
 /* A key is kept as directory and name, so that a directory is one range of the table. `upto` is the
  * prefix with its last byte one higher: what begins with the prefix is below it. */
 static const char *const queries[N_QUERIES] = {
-    [Q_GET] = "SELECT attrs FROM attr WHERE dir=?1 AND name=?2 AND etag=?3 AND mtime=?4 AND size=?5"
-              " AND written>=?6",
+    [Q_GET] = "SELECT attrs FROM attr WHERE dir=?1 AND name=?2 AND etag=?3 AND size=?5"
+              " AND (mtime=?4 OR (mtime<0 AND ?4<=-mtime)) AND written>=?6",
     [Q_EACH] = "SELECT name,etag,mtime,size,attrs FROM attr WHERE dir=?1 AND written>=?2"
                " ORDER BY name",
     [Q_PUT] = "INSERT INTO attr(dir,name,etag,mtime,size,written,attrs)"
@@ -325,6 +325,13 @@ static int take_blob(sqlite3_stmt *stmt, void **ret, size_t *ret_n)
     *ret = copy;
     *ret_n = (size_t)n;
     return 1;
+}
+
+bool index_same_version(const struct index_version *now, const struct index_version *entry)
+{
+    bool time =
+        entry->mtime_ms < 0 ? now->mtime_ms <= -entry->mtime_ms : now->mtime_ms == entry->mtime_ms;
+    return time && now->size == entry->size && strcmp(now->etag, entry->etag) == 0;
 }
 
 int index_get(struct index *ix, const char *key, const struct index_version *version, int64_t now_s,

@@ -6,7 +6,8 @@
  *             from the server, losing it costs requests, nothing else.
  *
  * Key         An entry counts only if key, ETag, Last-Modified (ms) and size are all as the
- *             listing shows them now, and it is not older than the ttl: ?metadata does not change
+ *             listing shows them now (of an object that we stored, if it has not been changed since,
+ *             by Last-Modified), and it is not older than the ttl: ?metadata does not change
  *             the ETag, and nobody knows whether it changes Last-Modified (decision 13).
  *
  * On disk     One SQLite database (WAL), 0600, PRAGMA user_version = INDEX_VERSION. A damaged one,
@@ -46,12 +47,16 @@ int index_open(const struct index_params *params, struct index **ret, struct err
 /* Commits and closes. */
 void index_close(struct index *ix);
 
-/* The version of an object that an entry belongs to. */
+/* The version of an object that an entry belongs to. Put with a negative time: Last-Modified was not
+ * told, but the object is ours, and was stored by -mtime_ms at the latest. */
 struct index_version {
     const char *etag;
     int64_t mtime_ms;
     uint64_t size;
 };
+
+/* Is what a listing shows now (with its time) the version of an entry? */
+bool index_same_version(const struct index_version *now, const struct index_version *entry);
 
 /* Looks one up. 1: found, *ret_attrs (freed by the caller) and *ret_n set; 0: not, or not of this
  * version, or too old. `now_s`: seconds since 1970. */

@@ -331,7 +331,7 @@ void adopt_dress_answer(struct fs *fs, struct staged *st, struct transfer *t)
     }
     forget_upload(st);
     if (rc == 0)
-        publish_succeeded(fs, st, t->answered, st->put_meta_gen, false);
+        publish_succeeded(fs, st, &t->call, t->answered, st->put_meta_gen, false);
     else
         publish_failed(fs, st, &t->call.err);
 }

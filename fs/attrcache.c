@@ -11,14 +11,19 @@
 #include "fs/encrypt.h"
 #include "fs/note.h"
 #include "fs/notify.h"
+#include "fs/staged.h"
 #include "net/base/buf.h"
 #include "net/base/clock.h"
 
+/* Dates have seconds, and the services' clocks need not agree. */
+enum { DATE_SLACK_MS = 2000 };
+
 static struct index_version version_of(const struct inode *inode)
 {
-    return (struct index_version){.etag = inode->etag,
-                                  .mtime_ms = inode->remote_ms / 1000 * 1000,
-                                  .size = inode->stored_size};
+    int64_t mtime_ms = inode->remote_ms ? inode->remote_ms / 1000 * 1000
+                                        : -(inode->stored_s * 1000 + DATE_SLACK_MS);
+    return (struct index_version){
+        .etag = inode->etag, .mtime_ms = mtime_ms, .size = inode->stored_size};
 }
 
 static bool wants(const struct inode *inode)
@@ -67,8 +72,7 @@ static int load_child(void *arg, const char *name, const struct index_version *v
     if (!inode || !wants(inode))
         return 0;
     struct index_version now = version_of(inode);
-    if (strcmp(now.etag, version->etag) == 0 && now.mtime_ms == version->mtime_ms &&
-        now.size == version->size)
+    if (index_same_version(&now, version))
         take(load->fs, inode, attrs, n);
     return 0;
 }
@@ -86,8 +90,9 @@ void attrcache_store_locked(struct fs *fs, struct inode *inode)
     char key[OBS_KEY_MAX + 1];
     struct obs_props props = {0};
     CLEANUP_BUF struct buf out = BUF_INIT(RECORD_ATTRS_MAX);
-    if (!fs->index || inode->is_dir || !inode->attr_known || !inode->etag || !inode->remote_ms ||
-        inode->meta_dirty || inode->meta_sending || inode_key_locked(fs, inode, key) < 0)
+    if (!fs->index || inode->is_dir || !inode->attr_known || !inode->etag ||
+        !(inode->remote_ms || inode->stored_s) || inode->meta_dirty || inode->meta_sending ||
+        inode_key_locked(fs, inode, key) < 0)
         return;
     struct index_version version = version_of(inode);
     if (inode_props_locked(fs, inode, key, true, &props) == 0 &&

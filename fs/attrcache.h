@@ -4,6 +4,8 @@
  * Role        Between the inodes and the persistent index (checkpoint/index.h): a listed object
  *             whose ETag, size and Last-Modified are those of an entry gets its attributes from
  *             there, so that the second `ls -l` or rsync costs listings only, also after a remount.
+ * Ours        The answer to a PUT does not tell Last-Modified. What we stored ourselves is remembered with
+ *             the answer's Date: it counts as long as the listing shows nothing later.
  * Granularity A HEAD tells Last-Modified in seconds, a listing in milliseconds: seconds are
  *             compared.
  * Locking     everything under fs->lock.

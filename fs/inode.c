@@ -436,6 +436,7 @@ int inode_set_version_locked(struct inode *inode, const char *etag, uint64_t siz
     }
     inode->stored_size = size;
     inode->remote_ms = remote_ms;
+    inode->stored_s = 0;
     return 0;
 }
 

@@ -74,6 +74,7 @@ struct inode {
     char *etag; /* "" for a directory; NULL if nothing is stored */
     uint64_t stored_size;
     int64_t remote_ms;           /* Last-Modified; 0: not known (we stored it ourselves) */
+    int64_t stored_s;            /* then: the server's time when it was stored or changed, or 0 */
     bool encrypted;              /* its ETag is opaque */
     bool key_missing;            /* it is encrypted with a customer's key that is not here */
     char read_key[SSE_MD5_TEXT]; /* MD5 of the customer's key that it is encrypted with, or "" */

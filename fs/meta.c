@@ -203,10 +203,12 @@ static void meta_done(struct obs_call *call)
         inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
         if (call->op == OBS_COPY && call->object.etag[0])
             take_copy(inode, m);
+        inode->stored_s = call->server_time;
         if (inode->meta_gen == m->gen)
             changes_settle_locked(fs, inode);
         else if (!meta_carried_locked(inode))
             meta_mark_locked(fs, inode);
+        attrcache_store_locked(fs, inode);
     }
     if (!inode->meta_dirty || (call->err.eno && !fs->stopping))
         waitlist_finish_locked(fs, &inode->meta_waiters, call->err.eno);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/attrcache.h"
 #include "fs/clone.h"
 #include "fs/dir.h"
 #include "fs/encrypt.h"
@@ -143,8 +144,11 @@ static int put_new(struct fs *fs, struct inode *inode, const char *body, struct 
             rc = inode_set_version_locked(inode, call.object.etag, memory.n, 0);
         if (rc == 0)
             encrypt_stored_locked(fs, inode, &props);
-        if (rc == 0)
+        if (rc == 0) {
             inode->state = INODE_STORED;
+            inode->stored_s = call.server_time;
+            attrcache_store_locked(fs, inode);
+        }
         inode->seen_ms = inode->changed_ms = clock_ms();
         if (rc < 0 && inode->parent) {
             inode->parent->list_start_ms = 0; /* what became of it, the service knows */

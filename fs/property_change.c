@@ -315,7 +315,7 @@ int property_change_stored_locked(struct fs *fs, struct inode *inode, const char
         swap_sets(&c);
         inode->settings_stored |= inode->settings.n > 0;
         inode->changed_ms = clock_ms();
-        inode->remote_ms = 0; /* nobody says whether it changes Last-Modified */
+        inode->remote_ms = inode->stored_s = 0; /* nobody says whether it changes Last-Modified */
     } else if (rc < 0 && s3) {
         swap_sets(&c);
     }

@@ -27,7 +27,8 @@ static void put_answer(struct fs *fs, struct staged *st, struct transfer *t)
     if (t->call.err.eno)
         publish_failed(fs, st, &t->call.err);
     else
-        publish_succeeded(fs, st, t->call.object.etag, st->put_meta_gen, t->call.object.encrypted);
+        publish_succeeded(fs, st, &t->call, t->call.object.etag, st->put_meta_gen,
+                          t->call.object.encrypted);
 }
 
 static void initiate_answer(struct fs *fs, struct staged *st, struct transfer *t)

@@ -192,7 +192,8 @@ static bool is_ours(const struct staged *st, const struct transfer *t)
            (t->composite[0] && etag_equal(t->composite, object->etag));
 }
 
-static void stored(struct fs *fs, struct staged *st, const struct obs_object *object)
+static void stored(struct fs *fs, struct staged *st, const struct transfer *t,
+                   const struct obs_object *object)
 {
     unsigned meta_gen = st->upload.meta_gen;
     bool encrypted = st->upload.encrypted || object->encrypted;
@@ -200,7 +201,7 @@ static void stored(struct fs *fs, struct staged *st, const struct obs_object *ob
         return;
     free(st->upload.key);
     st->upload = (struct upload){0};
-    publish_succeeded(fs, st, object->etag, meta_gen, encrypted);
+    publish_succeeded(fs, st, &t->call, object->etag, meta_gen, encrypted);
 }
 
 /* Nobody may look, but the answer to Complete was well, and had the ETag that the content must have (an
@@ -218,7 +219,7 @@ static bool stored_unseen(struct fs *fs, struct staged *st, const struct transfe
                 "whether another writer's object hides a completed upload cannot be checked");
     fs->told_unchecked = true;
     memcpy(object.etag, t->answered, sizeof(object.etag));
-    stored(fs, st, &object);
+    stored(fs, st, t, &object);
     return true;
 }
 
@@ -236,7 +237,7 @@ void publish_check_answer(struct fs *fs, struct staged *st, struct transfer *t)
         if (differs(st, t->composite, object))
             wrong_checksum(fs, st, object->etag, t->composite);
         else
-            stored(fs, st, object);
+            stored(fs, st, t, object);
         return;
     }
     if (stored_unseen(fs, st, t))

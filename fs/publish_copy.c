@@ -89,7 +89,7 @@ void publish_copy_answer(struct fs *fs, struct staged *st, struct transfer *t)
     } else if (memcmp(ours, theirs, sizeof(ours)) != 0) {
         publish_failed_errno(fs, st, -EIO, "the copy on the server has another checksum");
     } else {
-        publish_succeeded(fs, st, object->etag, st->put_meta_gen, false);
+        publish_succeeded(fs, st, &t->call, object->etag, st->put_meta_gen, false);
     }
 }
 
@@ -104,6 +104,6 @@ void publish_copy_check_answer(struct fs *fs, struct staged *st, struct transfer
     else if (object->size != t->size)
         publish_failed_errno(fs, st, -EIO, "the copy on the server has another size");
     else
-        publish_succeeded(fs, st, object->etag, st->put_meta_gen,
+        publish_succeeded(fs, st, &t->call, object->etag, st->put_meta_gen,
                           object->encrypted || sse_encrypted(&st->sse));
 }

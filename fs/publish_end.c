@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "fs/attrcache.h"
 #include "fs/changes.h"
 #include "fs/encrypt.h"
 #include "fs/errors.h"
@@ -140,8 +141,8 @@ static void note_clean(struct staged *st)
         (void)imap_add(&st->fetched, v[i].from, v[i].to);
 }
 
-void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
-                       bool encrypted)
+void publish_succeeded(struct fs *fs, struct staged *st, const struct obs_call *call,
+                       const char *etag, unsigned meta_gen, bool encrypted)
 {
     struct inode *inode = st->inode;
 
@@ -150,6 +151,7 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
         return;
     }
     inode->state = INODE_STORED;
+    inode->stored_s = call->server_time;
     inode->encrypted = encrypted || sse_encrypted(&st->sse);
     encrypt_stored_locked(fs, inode, &st->sse);
     inode->seen_ms = inode->changed_ms = clock_ms();
@@ -176,6 +178,7 @@ void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsig
         meta_mark_locked(fs, inode);
     else
         changes_settle_locked(fs, inode); /* the new object has them */
+    attrcache_store_locked(fs, inode);
     finish_waiters(fs, st);
     waitlist_finish_locked(fs, &st->writable, 0);
     if (!st->filling)

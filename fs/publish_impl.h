@@ -18,10 +18,10 @@ enum { PUBLISH_RESTARTS_MAX = 2 };
 void publish_failed(struct fs *fs, struct staged *st, const struct err *err);
 void publish_failed_errno(struct fs *fs, struct staged *st, int eno, const char *why);
 
-/* The object with the content of publish_gen is in the bucket; its attributes are those of
- * meta_gen. */
-void publish_succeeded(struct fs *fs, struct staged *st, const char *etag, unsigned meta_gen,
-                       bool encrypted);
+/* The object with the content of publish_gen is in the bucket, as the answer to `call` says; its
+ * attributes are those of meta_gen. */
+void publish_succeeded(struct fs *fs, struct staged *st, const struct obs_call *call,
+                       const char *etag, unsigned meta_gen, bool encrypted);
 
 /* The properties that go along with new content; which encryption it has is decided here. */
 int publish_content_props(struct fs *fs, struct staged *st, const char *key, struct obs_props *out);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fs/attrcache.h"
 #include "fs/crashpoint.h"
 #include "fs/dir.h"
 #include "fs/file.h"
@@ -140,8 +141,10 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
         rc = inode_move_locked(fs, inode, to, new_name);
     if (rc == 0 && inode->staged)
         note_key_locked(fs, inode->staged);
-    if (rc == 0)
+    if (rc == 0) {
+        attrcache_store_locked(fs, inode);
         inode_tombstone_locked(fs, from, name);
+    }
     if (replaces)
         inode_unpin_locked(fs, there);
     return rc;

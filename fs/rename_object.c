@@ -81,12 +81,14 @@ static void read_from(struct inode *inode, const char *key, const char *etag)
 
 /* The copy is there: the old object goes. If the service refuses that, the copy goes, or, when
  * another file stood in its place before, both stay. If nobody knows what became of the request, the
- * rename has happened, and a job asks again; without a ledger nobody does, and it is an error. */
+ * rename has happened, and a job asks again; without a ledger nobody does, and it is an error.
+ * *ret_s: when the service answered (its time), or 0. */
 static int delete_old(struct fs *fs, struct move *mv, struct inode *inode,
-                      const struct tree_object *old, bool replaces)
+                      const struct tree_object *old, bool replaces, int64_t *ret_s)
 {
     struct obs_call del = {.op = OBS_DELETE, .key = old->key};
     int rc = request_run_locked(fs, &del, NULL, "rename");
+    *ret_s = del.server_time;
     CRASH_POINT("rename.deleted");
     obs_call_clear(&del);
     if (rc == 0) {
@@ -107,12 +109,13 @@ static int delete_old(struct fs *fs, struct move *mv, struct inode *inode,
 }
 
 /* The same content under a new name: what is cached of it stays. */
-static int take_copy(struct inode *inode, const char *etag)
+static int take_copy(struct inode *inode, const char *etag, int64_t stored_s)
 {
     struct fetch_file *fetch = inode->fetch;
     inode->fetch = NULL;
     int rc = inode_set_version_locked(inode, etag, inode->stored_size, 0);
     inode->fetch = fetch;
+    inode->stored_s = stored_s;
     inode->seen_ms = clock_ms();
     return rc;
 }
@@ -146,6 +149,7 @@ int rename_object_locked(struct fs *fs, struct inode *inode, struct inode *to, c
     (void)snprintf(etag, sizeof(etag), "%s", inode->etag);
     rc = make_copy(fs, inode, from_key, to_key, intr, &old);
     bool copied = rc == 0;
+    int64_t stored_s = 0;
     if (rc == 0)
         rc = moves_copied(fs, mv, &old);
     if (rc == 0)
@@ -155,13 +159,13 @@ int rename_object_locked(struct fs *fs, struct inode *inode, struct inode *to, c
     CRASH_POINT("rename.checked");
     if (rc == 0) {
         read_from(inode, to_key, old.copy_etag);
-        rc = delete_old(fs, mv, inode, &old, replaces);
+        rc = delete_old(fs, mv, inode, &old, replaces, &stored_s);
     } else if (rc == -EINTR || rc == -ETIMEDOUT)
         moves_leave_locked(fs, mv); /* the copy may still be made */
     else
         moves_settle_locked(fs, mv);
     if (rc == 0)
-        rc = take_copy(inode, old.copy_etag);
+        rc = take_copy(inode, old.copy_etag, stored_s);
     else
         to->list_start_ms = 0; /* a copy may be there */
     free(old.copy_etag);

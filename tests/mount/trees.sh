@@ -50,6 +50,27 @@ t_rsync_again() { # s3 timeout=200
     check_eq "attributes" "$(requests SetObjectMetadata)" 0
 }
 
+# After a remount too: what was written here is known, of directories only a HEAD tells.
+t_rsync_after_remount() { # s3 timeout=200
+    tree_size=100
+    make_tree "$T/src"
+    head -c $((part_size * 2)) /dev/urandom >"$T/src/parts"
+    check "rsync" rsync -aX "$T/src/" "$M/dst/"
+    chmod 0640 "$M/dst/parts"
+    chmod 0640 "$T/src/parts"
+    remount
+    oc reset
+    check "rsync again" rsync -aX "$T/src/" "$M/dst/"
+    sleep 0.3
+    check_eq "PUTs, copies, deletes" "$(puts_copies_deletes)" "0 0 0"
+    [ "$(requests HeadObject)" -le $(($(find "$T/src" -type d | wc -l) + 1)) ] ||
+        fail "$(requests HeadObject) HEADs, more than directories"
+    same_trees "$T/src" "$M/dst"
+    head -c 5 /dev/zero | oc put dst/parts >"$T/null"
+    remount
+    check_eq "size of what another one has stored" "$(stat -c %s "$M/dst/parts")" 5
+}
+
 # One PUT a file, one a directory; no copy, no delete; and the changes of owner, mode and times that
 # rsync makes before the rename go along.
 t_rsync_costs() {

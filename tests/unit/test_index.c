@@ -101,6 +101,26 @@ static void found_again_by_its_version_only(void **state)
     index_close(ix);
 }
 
+static void stored_by_us_and_not_changed_since(void **state)
+{
+    struct index *ix = open_index(0);
+    const struct index_version ours = {"etag1", -1700000000000, 42};
+    index_put(ix, "d/f", &ours, "x", 1, 5000);
+    struct index_version shown = {"etag1", 1700000000000, 42};
+    assert_true(has(ix, "d/f", &shown, 5000));
+    assert_true(index_same_version(&shown, &ours));
+    shown.mtime_ms = 1600000000000; // a multipart upload shows when it was begun
+    assert_true(has(ix, "d/f", &shown, 5000));
+    assert_true(index_same_version(&shown, &ours));
+    shown.mtime_ms = 1700000000001;
+    assert_false(has(ix, "d/f", &shown, 5000));
+    assert_false(index_same_version(&shown, &ours));
+    shown = (struct index_version){"etag2", 1700000000000, 42};
+    assert_false(has(ix, "d/f", &shown, 5000));
+    assert_false(index_same_version(&shown, &ours));
+    index_close(ix);
+}
+
 static void kept_across_mounts(void **state)
 {
     struct index *ix = open_index(0);
@@ -331,6 +351,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(found_again_by_its_version_only, remove_files),
+        cmocka_unit_test_teardown(stored_by_us_and_not_changed_since, remove_files),
         cmocka_unit_test_teardown(kept_across_mounts, remove_files),
         cmocka_unit_test_teardown(a_directory_at_once, remove_files),
         cmocka_unit_test_teardown(dropping_prefixes, remove_files),
