@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -16,7 +17,7 @@
 #include "net/base/file.h"
 
 /* A host with ten thousands of containers has long lists. */
-enum { MOUNTINFO_MAX = 64 << 20, WORD_KEPT_S = 24 * 3600 };
+enum { MOUNTINFO_MAX = 64 << 20, WORD_KEPT_S = 24 * 3600, LOCK_TRIES = 500 };
 
 static int read_file(const char *path, struct buf *out)
 {
@@ -302,6 +303,24 @@ static int write_entry(const char *path, const char *mountpoint, const char *con
     return rc < 0 ? rc : write_text(path, buf_str(&text));
 }
 
+/* Held while a file is written, or looked at and removed: its number may be another driver's by then. The
+ * descriptor to close, or -errno; best effort, at most about half a second. */
+static int lock_files(const char *path)
+{
+    char lock[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int len = snprintf(lock, sizeof(lock), "%.*s/lock", (int)(slash - path), path);
+    if (len < 0 || (size_t)len >= sizeof(lock))
+        return -ENAMETOOLONG;
+    int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int i = 0; i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+        (void)nanosleep(&pause, NULL); /* who is stopped meanwhile must not hold others up */
+    return fd;
+}
+
 /* Last words of drivers that nobody has read for a day. */
 static void remove_old_words(const char *dir)
 {
@@ -334,6 +353,7 @@ int runtime_write(const char *mountpoint, const char *control_dir, char **ret_pa
         remove_old_words(path);
     if (rc == 0)
         rc = entry_path(&entry, geteuid(), path, sizeof(path));
+    CLEANUP_CLOSE int lock = rc == 0 ? lock_files(path) : -1;
     if (rc == 0)
         rc = write_entry(path, mountpoint, control_dir);
     mount_entry_done(&entry);
@@ -346,6 +366,7 @@ int runtime_write(const char *mountpoint, const char *control_dir, char **ret_pa
 void runtime_remove(const char *path)
 {
     CLEANUP_BUF struct buf text = BUF_INIT(PATH_MAX + 64);
+    CLEANUP_CLOSE int lock = path ? lock_files(path) : -1;
     int pid;
     if (path && read_file(path, &text) == 0 && sscanf(buf_str(&text), "%d", &pid) == 1 &&
         pid == (int)getpid())

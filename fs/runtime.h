@@ -8,7 +8,7 @@
  *             point, and the name of its control directory. RUNTIME is /run/obsmount for root, else
  *             $XDG_RUNTIME_DIR/obsmount, else /run/user/UID/obsmount. A kernel device number is in
  *             use as long as the mount lives, so no two living mounts share a file; a stale file is
- *             recognised by its process.
+ *             recognised by its process. RUNTIME/lock is held while one is written or removed.
  *             RUNTIME/PID.left, mode 0600: what a driver whose mount has gone still has to store,
  *             one line for people.
  * Trust       A file is believed only if it belongs to the user who mounted. It leads to nothing
