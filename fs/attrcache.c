@@ -15,13 +15,9 @@
 #include "net/base/buf.h"
 #include "net/base/clock.h"
 
-/* Dates have seconds, and the services' clocks need not agree. */
-enum { DATE_SLACK_MS = 2000 };
-
 static struct index_version version_of(const struct inode *inode)
 {
-    int64_t mtime_ms = inode->remote_ms ? inode->remote_ms / 1000 * 1000
-                                        : -(inode->stored_s * 1000 + DATE_SLACK_MS);
+    int64_t mtime_ms = inode->remote_ms ? inode->remote_ms / 1000 * 1000 : -inode->stored_s * 1000;
     return (struct index_version){
         .etag = inode->etag, .mtime_ms = mtime_ms, .size = inode->stored_size};
 }
