@@ -377,8 +377,9 @@ void note_done_locked(struct fs *fs, struct staged *st)
     st->journal = NULL;
     st->journal_failed = false;
     CRASH_POINT("note.stored");
-    if (aborting) {
+    if (aborting) { /* then both files of this number go, but what is staged may be written again */
         (void)transfer_remove_files_locked(fs, st->id);
+        (void)renew_id(fs, st);
         return;
     }
     store_journal_path(fs->store, st->id, path);

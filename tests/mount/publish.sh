@@ -498,4 +498,38 @@ os.close(b)' "$M/f" || fail "what was written was not read"
     check_eq "size" "$(oc list | cut -f 2)" 1000000
 }
 
+# A file is renamed while it is written, and its upload begun anew; it is synced before the old upload is
+# gone, and written again after that.
+t_written_after_abort() { # s3
+    make_file "$T/new" $((2 * part_size + 5))
+    oc faults '[{"operation":"AbortMultipartUpload","delay_ms":1000}]'
+    check "write, rename, sync, and write again" run_limited 90 env OBS_PORT="$OBS_PORT" OBS_KEYS="$T/keys" \
+        python3 - "$M/f" "$T/new" "$top" $((3 * part_size)) <<'EOF_PY'
+import os, subprocess, sys, time
+path, new, top, size = sys.argv[1:]
+client = [sys.executable, top + "/tests/lib/obsclient.py"]
+uploads = lambda: subprocess.run(client + ["uploads"], check=True, capture_output=True).stdout
+fd = os.open(path, os.O_RDWR | os.O_CREAT)
+os.write(fd, bytes(int(size)))
+while not uploads():
+    time.sleep(0.1)
+os.rename(path, path + "2")
+os.fsync(fd)
+while uploads():
+    time.sleep(0.1)
+time.sleep(2) # the driver has the answer too
+os.ftruncate(fd, 0)
+os.lseek(fd, 0, os.SEEK_SET)
+with open(new, "rb") as f:
+    left = f.read()
+while left:
+    left = left[os.write(fd, left):]
+os.close(fd)
+EOF_PY
+    check "content" cmp "$T/new" "$M/f2"
+    remount
+    check "content" cmp "$T/new" "$M/f2"
+    check_eq "journals" "$(find "$T/state" -name '*.journal' -o -name '*.data')" ""
+}
+
 . "$(dirname "$0")/lib.sh"
