@@ -132,6 +132,7 @@ struct inode *inode_child_locked(struct inode *dir, const char *name)
 static void attach(struct inode *dir, struct inode *inode)
 {
     inode->parent = dir;
+    inode->removed = false;
     HASH_ADD_KEYPTR(hh, dir->children, inode->name, strlen(inode->name), inode);
     inode_pin_locked(dir); /* a child keeps its directory */
 }

@@ -117,8 +117,9 @@ struct inode {
     bool leaving_keys; /* a directory that is renamed: it is copied, the old objects go now */
     int64_t moved_ms;  /* clock_ms() when a rename of this directory ended */
     bool covers;       /* LOCAL: it replaced an object that is still stored under its name */
-    bool excl_0600;    /* created O_EXCL with mode 0600, as mkstemp does */
-    bool times_set;    /* utimens was called: its times are not those of writing */
+    bool removed; /* from here: who still has it open (a fifo's open is not ours to see) may ask */
+    bool excl_0600; /* created O_EXCL with mode 0600, as mkstemp does */
+    bool times_set; /* utimens was called: its times are not those of writing */
 
     /* directories */
     struct inode *children;  /* uthash by name, in the order of the last listing */

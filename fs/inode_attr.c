@@ -104,7 +104,8 @@ void inode_stat_locked(const struct fs *fs, const struct inode *inode, struct st
     *st = (struct stat){
         .st_ino = inode->st_ino,
         .st_mode = a->mode,
-        .st_nlink = inode->is_dir   ? 2
+        .st_nlink = inode->removed  ? 0
+                    : inode->is_dir ? 2
                     : inode->parent ? 1
                                     : 0,
         .st_uid = a->uid,

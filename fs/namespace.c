@@ -474,6 +474,7 @@ int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct 
     if (prepared)
         ns_end_removal_locked(fs, inode, removed);
     if (removed) {
+        inode->removed = true;
         inode_tombstone_locked(fs, dir, name);
         inode->attr.ctime = clock_real();
         if (inode->staged && !inode->staged->keep) /* somebody has it open */
@@ -504,8 +505,10 @@ int ns_rmdir_locked(struct fs *fs, struct inode *dir, const char *name, struct i
         rc = ns_keep_parent_locked(fs, dir, inode, intr);
     if (rc == 0 && inode->state == INODE_STORED && !inode->implicit)
         rc = delete_object(fs, inode, intr);
-    if (rc == 0 && inode->parent == dir && strcmp(inode->name, name) == 0)
+    if (rc == 0 && inode->parent == dir && strcmp(inode->name, name) == 0) {
+        inode->removed = true;
         inode_tombstone_locked(fs, dir, name);
+    }
     inode_unpin_locked(fs, inode);
     return rc;
 }

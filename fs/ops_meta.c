@@ -30,7 +30,7 @@ static void reply_attr(struct op *op, struct inode *inode)
 /* An inode that has lost its name and is not open: the kernel is to look the name up again. */
 static bool lost(const struct inode *inode)
 {
-    return !inode->parent && !inode->is_root && !inode->nopen;
+    return !inode->parent && !inode->is_root && !inode->nopen && !inode->removed;
 }
 
 /* Its attributes, whatever their age. */

@@ -215,6 +215,8 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     }
     if (replaces)
         ns_end_removal_locked(fs, target, rc == 0);
+    if (found == 0 && rc == 0)
+        target->removed = true;
     if (found == 0)
         inode_unpin_locked(fs, target);
     rename_end(fs, inode);

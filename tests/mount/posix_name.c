@@ -319,8 +319,49 @@ void numbers(void)
     count_entries("e");
 }
 
+/* What the driver was not told of, or not as an open file, is still there for who has it. */
+static void removed_but_held(void)
+{
+    struct stat st;
+    int fifo, path, dir, target;
+    OK(mkfifo("p", 0640));
+    OK(fifo = open("p", O_RDWR));
+    posix_make("g", "text");
+    OK(path = open("g", O_PATH));
+    OK(mkdir("e", 0750));
+    OK(dir = open("e", O_RDONLY | O_DIRECTORY));
+    OK(mkfifo("q", 0600));
+    OK(target = open("q", O_RDWR));
+    OK(unlink("p"));
+    OK(unlink("g"));
+    OK(rmdir("e"));
+    posix_make("h", "other");
+    OK(rename("h", "q"));
+    posix_make("p", "new"); /* another file now */
+    OK(usleep(1200000));    /* longer than the kernel remembers, see tx_rename_unlink() */
+    OK(fstat(fifo, &st));
+    IS(S_ISFIFO(st.st_mode) && (st.st_mode & 07777) == 0640 && st.st_nlink == 0);
+    OK(fchmod(fifo, 0600));
+    OK(fstat(fifo, &st));
+    IS((st.st_mode & 07777) == 0600);
+    OK(fstat(path, &st));
+    IS(S_ISREG(st.st_mode) && st.st_size == 4 && st.st_nlink == 0);
+    OK(fstat(dir, &st));
+    IS(S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0750 && st.st_nlink == 0);
+    OK(fstat(target, &st));
+    IS(S_ISFIFO(st.st_mode) && st.st_nlink == 0);
+    IS(posix_has("p", "new") && posix_has("q", "other"));
+    OK(close(fifo));
+    OK(close(path));
+    OK(close(dir));
+    OK(close(target));
+}
+
 void unlinks(void)
 {
+    removed_but_held();
+    OK(unlink("p"));
+    OK(unlink("q"));
     int fd;
     char text[8] = "";
     struct stat st;
