@@ -88,7 +88,7 @@ void attrcache_store_locked(struct fs *fs, struct inode *inode)
     CLEANUP_BUF struct buf out = BUF_INIT(RECORD_ATTRS_MAX);
     if (!fs->index || inode->is_dir || !inode->attr_known || !inode->etag ||
         !(inode->remote_ms || inode->stored_s) || inode->meta_dirty || inode->meta_sending ||
-        inode_key_locked(fs, inode, key) < 0)
+        (inode->staged && staged_dirty(inode->staged)) || inode_key_locked(fs, inode, key) < 0)
         return;
     struct index_version version = version_of(inode);
     if (inode_props_locked(fs, inode, key, true, &props) == 0 &&

@@ -311,4 +311,39 @@ t_dir_rename_max() { # s3-long
     check_eq "the old keys" "$(oc list d | wc -l)" 0
 }
 
+# Attributes arrive while the file is written again, by somebody who is killed: what shows then is the stored
+# version, with its time.
+t_attributes_beside_a_write() { # s3 timeout=180
+    local op=SetObjectMetadata
+    [ "$dialect" = obs ] || op=CopyObject
+    echo old >"$M/f"
+    touch -d @1000000000 "$M/f"
+    check "sync" sync "$M/f"
+    oc reset
+    oc faults "[{\"operation\":\"$op\",\"count\":-1,\"delay_ms\":2000}]"
+    coproc WRITER { exec python3 -c 'import os, sys
+fd = os.open(sys.argv[1], os.O_RDWR)
+print("open", flush=True)
+sys.stdin.readline()
+os.write(fd, b"new\n")
+print("written", flush=True)
+sys.stdin.readline()' "$M/f"; }
+    local line writer=$WRITER_PID from=${WRITER[0]} to=${WRITER[1]}
+    read -r line <&"$from"
+    chmod 604 "$M/f"
+    is_on_its_way() { ! grep -q '"fired": 0' <(python3 -c 'import json, sys, urllib.request
+print(json.dumps(json.load(urllib.request.urlopen(sys.argv[1]))))' "$OBS_URL/-/faults"); }
+    wait_until is_on_its_way
+    echo >&"$to"
+    read -r line <&"$from"
+    is_answered() { [ "$(requests "$op")" -gt 0 ]; }
+    wait_until is_answered
+    kill -9 "$writer"
+    is_interrupted() { grep -q interrupted "$M/.obsmount/uploads"; }
+    wait_until is_interrupted
+    oc faults '[]'
+    check_eq "mode and time" "$(stat -c '%a %Y' "$M/f")" "604 1000000000"
+    check_eq "content" "$(cat "$M/f")" old
+}
+
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
