@@ -109,8 +109,9 @@ static int check_target(struct fs *fs, struct inode *inode, struct inode *target
     return rc > 0 ? -ENOTEMPTY : rc;
 }
 
+/* `replaces`: an object stands under the new name. */
 static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, const char *new_name,
-                       struct intr *intr)
+                       bool replaces, struct intr *intr)
 {
     struct inode *from = inode->parent;
     char name[NAMES_COMPONENT_MAX + 1];
@@ -126,17 +127,9 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
             inode_tombstone_locked(fs, from, name);
         return rc;
     }
-    /* What was changed of a file that is replaced must not reach the object that takes its place. */
-    struct inode *there = inode_child_locked(to, new_name);
-    bool replaces = there && there->state != INODE_GONE;
-    bool stored = replaces && (there->state == INODE_STORED || there->covers);
-    if (replaces)
-        rename_begin(there);
     rc = ns_keep_parent_locked(fs, from, inode, intr);
     if (rc == 0)
-        rc = rename_object_locked(fs, inode, to, new_name, stored, intr);
-    if (replaces)
-        there->moving--;
+        rc = rename_object_locked(fs, inode, to, new_name, replaces, intr);
     if (rc == 0)
         rc = inode_move_locked(fs, inode, to, new_name);
     if (rc == 0 && inode->staged)
@@ -145,8 +138,6 @@ static int rename_file(struct fs *fs, struct inode *inode, struct inode *to, con
         attrcache_store_locked(fs, inode);
         inode_tombstone_locked(fs, from, name);
     }
-    if (replaces)
-        inode_unpin_locked(fs, there);
     return rc;
 }
 
@@ -208,7 +199,7 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
     }
     if (rc == 0)
         rc = inode->is_dir ? rename_dir_locked(fs, inode, to, new_name, target, intr)
-                           : rename_file(fs, inode, to, new_name, intr);
+                           : rename_file(fs, inode, to, new_name, covers, intr);
     if (rc == 0) {
         inode->changed_ms = clock_ms();
         inode->covers = covers && inode->state == INODE_LOCAL;
