@@ -10,8 +10,8 @@
 #include "fs/encrypt.h"
 #include "fs/fetch.h"
 #include "fs/meta.h"
+#include "fs/namespace.h"
 #include "fs/properties.h"
-#include "fs/publish.h"
 #include "fs/request.h"
 #include "net/base/clock.h"
 
@@ -103,9 +103,8 @@ static int send_copy(struct reencrypt *r, struct intr *intr, struct err *err)
                             .read_key = r->read_key,
                             .props = &r->props,
                             .replace = true};
-    inode->moving++;
+    ns_hold_locked(inode);
     int rc = request_run_locked(r->fs, &call, intr, "property");
-    inode->moving--;
     attrcache_forget_locked(r->fs, inode);
     if (rc < 0)
         *err = call.err;
@@ -126,9 +125,7 @@ static int send_copy(struct reencrypt *r, struct intr *intr, struct err *err)
         inode->fetch = fetch;
         inode->changed_ms = inode->seen_ms = clock_ms();
     }
-    waitlist_finish_locked(r->fs, &inode->move_waiters, 0);
-    publish_resume_locked(r->fs);
-    meta_resume_locked(r->fs);
+    ns_release_locked(r->fs, inode);
     obs_call_clear(&call);
     return rc;
 }

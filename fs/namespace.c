@@ -85,6 +85,29 @@ int ns_create_locked(struct fs *fs, struct inode *dir, const char *name, const s
     return 0;
 }
 
+void ns_hold_locked(struct inode *inode)
+{
+    inode->moving++;
+    inode_pin_locked(inode);
+}
+
+/* `resume`: what waited meanwhile goes on; there is nothing of what has gone. */
+static void end_hold(struct fs *fs, struct inode *inode, bool resume)
+{
+    inode->moving--;
+    waitlist_finish_locked(fs, &inode->move_waiters, 0);
+    if (resume) {
+        publish_resume_locked(fs);
+        meta_resume_locked(fs);
+    }
+    inode_unpin_locked(fs, inode);
+}
+
+void ns_release_locked(struct fs *fs, struct inode *inode)
+{
+    end_hold(fs, inode, true);
+}
+
 /* A rename of a directory above takes what was there when it began: what comes or goes meanwhile waits
  * for its end, and has another key then. */
 static int await_moves(struct fs *fs, struct inode *inode, struct intr *intr)
@@ -350,8 +373,7 @@ int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *i
     int rc = ns_settle_locked(fs, inode, intr);
     if (rc < 0)
         return rc;
-    inode_pin_locked(inode);
-    inode->moving++;
+    ns_hold_locked(inode);
     rc = clone_settle_locked(fs, inode, intr);
     if (rc == 0 && inode->nopen && inode->state == INODE_STORED && S_ISREG(inode->attr.mode) &&
         inode_size_locked(inode) <= fs->opt->unlink_keep)
@@ -373,11 +395,7 @@ void ns_end_removal_locked(struct fs *fs, struct inode *inode, bool removed)
         waitlist_finish_locked(fs, &st->published, 0);
         waitlist_finish_locked(fs, &st->writable, 0);
     }
-    inode->moving--;
-    waitlist_finish_locked(fs, &inode->move_waiters, 0);
-    publish_resume_locked(fs);
-    meta_resume_locked(fs);
-    inode_unpin_locked(fs, inode);
+    end_hold(fs, inode, !removed);
 }
 
 int ns_keep_parent_locked(struct fs *fs, struct inode *dir, const struct inode *leaving,
@@ -418,14 +436,9 @@ static int delete_object(struct fs *fs, struct inode *inode, struct intr *intr)
     if (rc < 0)
         return rc;
     struct obs_call call = {.op = OBS_DELETE, .key = key};
-    inode->moving++;
+    ns_hold_locked(inode);
     rc = request_run_locked(fs, &call, intr, "delete");
-    inode->moving--;
-    waitlist_finish_locked(fs, &inode->move_waiters, 0);
-    if (rc < 0) { /* it keeps its name: what waited meanwhile goes on */
-        publish_resume_locked(fs);
-        meta_resume_locked(fs);
-    }
+    end_hold(fs, inode, rc < 0); /* it keeps its name */
     obs_call_clear(&call);
     if (rc < 0 && inode->parent) {
         inode->parent->list_start_ms = 0;

@@ -48,9 +48,14 @@ int ns_readlink_locked(struct fs *fs, struct inode *inode, struct intr *intr, co
 int ns_unlink_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr);
 int ns_rmdir_locked(struct fs *fs, struct inode *dir, const char *name, struct intr *intr);
 
+/* Nothing of the inode is published or changed on the server until ns_release_locked(), after which what
+ * waited for that goes on. It is pinned meanwhile. */
+void ns_hold_locked(struct inode *inode);
+void ns_release_locked(struct fs *fs, struct inode *inode);
+
 /* Before the object of an inode goes (unlink, rename over it): keeps the content for open handles, and
- * waits for requests that cannot be recalled. After 0 nothing of the inode is published or changed on the
- * server until ns_end_removal_locked() says how it ended: only what has really gone loses what is
+ * waits for requests that cannot be recalled. After 0 the inode is held
+ * until ns_end_removal_locked() says how it ended: only what has really gone loses what is
  * staged, which may be more than the object had, and promised. */
 int ns_prepare_removal_locked(struct fs *fs, struct inode *inode, struct intr *intr);
 void ns_end_removal_locked(struct fs *fs, struct inode *inode, bool removed);

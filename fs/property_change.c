@@ -9,8 +9,8 @@
 #include "fs/attrcache.h"
 #include "fs/meta.h"
 #include "fs/mime.h"
+#include "fs/namespace.h"
 #include "fs/properties.h"
-#include "fs/publish.h"
 #include "fs/request.h"
 #include "fs/staged.h"
 #include "net/base/cleanup.h"
@@ -33,16 +33,13 @@ struct change {
 static int send_alone(struct change *c, struct obs_call *call)
 {
     struct inode *inode = c->inode;
-    inode->moving++;
+    ns_hold_locked(inode);
     int rc = request_run_locked(c->fs, call, c->intr, "property");
-    inode->moving--;
     if (rc < 0)
         *c->err = call->err;
     if (rc == -EINTR) /* whether it was carried out nobody knows */
         inode->attr_known = false;
-    waitlist_finish_locked(c->fs, &inode->move_waiters, 0);
-    publish_resume_locked(c->fs);
-    meta_resume_locked(c->fs);
+    ns_release_locked(c->fs, inode);
     if (rc == 0 && (!inode->parent || inode->state != INODE_STORED))
         rc = -ESTALE;
     return rc;

@@ -22,22 +22,6 @@
 #include "fs/staged.h"
 #include "net/base/clock.h"
 
-/* Nothing of the inode is published or changed on the server until rename_end(). */
-static void rename_begin(struct inode *inode)
-{
-    inode->moving++;
-    inode_pin_locked(inode);
-}
-
-static void rename_end(struct fs *fs, struct inode *inode)
-{
-    inode->moving--;
-    waitlist_finish_locked(fs, &inode->move_waiters, 0);
-    publish_resume_locked(fs);
-    meta_resume_locked(fs);
-    inode_unpin_locked(fs, inode);
-}
-
 /* Publishes a file under the name that it has now, and waits no longer than rename_wait. */
 static int publish_renamed(struct fs *fs, struct inode *inode, struct intr *intr)
 {
@@ -168,15 +152,15 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         inode_unpin_locked(fs, inode);
         return rc;
     }
-    rename_begin(inode);
-    inode->pins--;   /* rename_end() looks whether it may go */
+    ns_hold_locked(inode);
+    inode->pins--;   /* ns_release_locked() looks whether it may go */
     inode->moving--; /* settle waits for others, not for us */
     rc = ns_settle_locked(fs, inode, intr);
     inode->moving++;
     bool covers = false;
     int found = rc == 0 ? dir_lookup_locked(fs, to, new_name, intr, &target) : rc;
     if (found == 0 && target == inode) {
-        rename_end(fs, inode);
+        ns_release_locked(fs, inode);
         return 0;
     }
     if (rc == 0 && found < 0 && found != -ENOENT)
@@ -210,6 +194,6 @@ int rename_locked(struct fs *fs, struct inode *from, const char *name, struct in
         target->removed = true;
     if (found == 0)
         inode_unpin_locked(fs, target);
-    rename_end(fs, inode);
+    ns_release_locked(fs, inode);
     return rc;
 }
