@@ -32,8 +32,8 @@ enum query {
 /* A key is kept as directory and name, so that a directory is one range of the table. `upto` is the
  * prefix with its last byte one higher: what begins with the prefix is below it. */
 static const char *const queries[N_QUERIES] = {
-    [Q_GET] = "SELECT attrs FROM attr WHERE dir=?1 AND name=?2 AND etag=?3 AND size=?5"
-              " AND (mtime=?4 OR (mtime<0 AND ?4<=-mtime)) AND written>=?6",
+    [Q_GET] =
+        "SELECT name,etag,mtime,size,attrs FROM attr WHERE dir=?1 AND name=?2 AND written>=?3",
     [Q_EACH] = "SELECT name,etag,mtime,size,attrs FROM attr WHERE dir=?1 AND written>=?2"
                " ORDER BY name",
     [Q_PUT] = "INSERT INTO attr(dir,name,etag,mtime,size,written,attrs)"
@@ -310,52 +310,11 @@ static void bind_version(sqlite3_stmt *stmt, const struct index_version *v)
     (void)sqlite3_bind_int64(stmt, 5, (int64_t)v->size);
 }
 
-static int take_blob(sqlite3_stmt *stmt, void **ret, size_t *ret_n)
-{
-    const void *p = sqlite3_column_blob(stmt, 0);
-    int n = sqlite3_column_bytes(stmt, 0);
-    if (n < 0 || n > INDEX_ATTRS_MAX)
-        return 0;
-    char *copy = malloc((size_t)n + 1);
-    if (!copy)
-        return 0;
-    if (n)
-        memcpy(copy, p, (size_t)n);
-    copy[n] = 0;
-    *ret = copy;
-    *ret_n = (size_t)n;
-    return 1;
-}
-
 bool index_same_version(const struct index_version *now, const struct index_version *entry)
 {
     bool time =
         entry->mtime_ms < 0 ? now->mtime_ms <= -entry->mtime_ms : now->mtime_ms == entry->mtime_ms;
     return time && now->size == entry->size && strcmp(now->etag, entry->etag) == 0;
-}
-
-int index_get(struct index *ix, const char *key, const struct index_version *version, int64_t now_s,
-              void **ret_attrs, size_t *ret_n)
-{
-    if (!ix)
-        return 0;
-    int found = 0;
-    lock_take(&ix->lock);
-    if (ix->db) {
-        sqlite3_stmt *stmt = ix->stmts[Q_GET];
-        bind_key(stmt, key);
-        bind_version(stmt, version);
-        (void)sqlite3_bind_int64(stmt, 6, now_s - ix->ttl_s);
-        int rc = sqlite3_step(stmt);
-        if (rc == SQLITE_ROW)
-            found = take_blob(stmt, ret_attrs, ret_n);
-        (void)sqlite3_reset(stmt);
-        (void)sqlite3_clear_bindings(stmt);
-        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-            failed_locked(ix, rc);
-    }
-    lock_drop(&ix->lock);
-    return found;
 }
 
 // A column as a string in `out`. False: longer than any that was put.
@@ -385,6 +344,52 @@ static int give(sqlite3_stmt *stmt, index_each_fn *fn, void *arg)
     if (n < 0 || n > INDEX_ATTRS_MAX)
         return 0;
     return fn(arg, name, &v, attrs ? attrs : "", (size_t)n);
+}
+
+struct wanted {
+    const struct index_version *version;
+    void **attrs;
+    size_t *n;
+};
+
+// The callback of give() for one entry: 1 if it is of the wanted version.
+static int take_same(void *arg, const char *name, const struct index_version *version,
+                     const void *attrs, size_t n)
+{
+    (void)name;
+    const struct wanted *w = arg;
+    char *copy = index_same_version(w->version, version) ? malloc(n + 1) : NULL;
+    if (!copy)
+        return 0;
+    memcpy(copy, attrs, n);
+    copy[n] = 0;
+    *w->attrs = copy;
+    *w->n = n;
+    return 1;
+}
+
+int index_get(struct index *ix, const char *key, const struct index_version *version, int64_t now_s,
+              void **ret_attrs, size_t *ret_n)
+{
+    if (!ix)
+        return 0;
+    int found = 0;
+    lock_take(&ix->lock);
+    if (ix->db) {
+        struct wanted w = {.version = version, .attrs = ret_attrs, .n = ret_n};
+        sqlite3_stmt *stmt = ix->stmts[Q_GET];
+        bind_key(stmt, key);
+        (void)sqlite3_bind_int64(stmt, 3, now_s - ix->ttl_s);
+        int rc = sqlite3_step(stmt);
+        if (rc == SQLITE_ROW)
+            found = give(stmt, take_same, &w);
+        (void)sqlite3_reset(stmt);
+        (void)sqlite3_clear_bindings(stmt);
+        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+            failed_locked(ix, rc);
+    }
+    lock_drop(&ix->lock);
+    return found;
 }
 
 int index_each(struct index *ix, const char *dir, int64_t now_s, index_each_fn *fn, void *arg)
