@@ -98,6 +98,13 @@ wait_until() {
     fail "waited in vain for: $*"
 }
 
+# Has each of the faults that were set come at least once?
+faults_have_come() {
+    python3 -c 'import json, sys, urllib.request
+rules = json.load(urllib.request.urlopen(sys.argv[1] + "/-/faults"))
+sys.exit("\"fired\": 0" in json.dumps(rules))' "$OBS_URL"
+}
+
 service_start() {
     [ -x "$OBSLOCAL" ] || fail "$OBSLOCAL is not built"
     mkdir -p "$T/data"

@@ -39,12 +39,6 @@ model() { # OPS [OPTION]...
     cat "$T/model.out"
 }
 
-kill_driver() {
-    kill -9 "$driver"
-    wait_gone "$driver" 10 || fail "the driver is there after SIGKILL"
-    umount -l "$M" || fail "umount of a dead mount"
-}
-
 mounted() {
     [ "$dialect" = s3 ] || part_size=102400
     options=${options}meta_ttl=200ms,open_ttl=0,hold_max=1s,keep_interrupted=0

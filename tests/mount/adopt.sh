@@ -17,9 +17,7 @@ lose() { # NAME
     done
     stored=$(oc log UploadPart | awk -F '\t' '$3 == 200' | grep -c .)
     [ "$stored" -ge 4 ] || fail "only $stored parts were taken"
-    kill -9 "$driver"
-    wait_gone "$driver" 10 || fail "the driver lives on"
-    umount -l "$M"
+    kill_driver
     { exec 7>&-; } 2>/dev/null
     rm -rf "$T/state"
     [ -n "$(oc uploads)" ] || fail "there is no upload on the server"
@@ -129,9 +127,7 @@ tx_crash_after_complete() {
         [ "$(requests SetObjectMetadata)" -eq 0 ] || break
         sleep 0.1
     done
-    kill -9 "$driver"
-    wait_gone "$driver" 10 || fail "the driver lives on"
-    umount -l "$M"
+    kill_driver
     wait "$copier" && fail "close said that it was stored"
     oc faults '[]'
     mounted_with adopt_uploads=on
@@ -149,12 +145,6 @@ tx_s3_refused() {
 }
 
 # adopt_state: what a mount with another spelling of the endpoint has left.
-
-die() {
-    kill -9 "$driver"
-    wait_gone "$driver" 10 || fail "the driver lives on"
-    umount -l "$M"
-}
 
 is_asked() { [ "$(requests "$@")" -gt 0 ]; }
 is_stored() { [ -n "$(oc list "$1")" ]; }
@@ -190,7 +180,7 @@ tx_state_with_changes() {
                  {"operation":"PutObject","key":"d/","count":-1,"status":503,"code":"ServiceUnavailable"}]'
     chmod 640 "$M/a"
     chmod 750 "$M/d"
-    die
+    kill_driver
     oc faults '[]'
     mount_elsewhere
     check_eq "mode of the file" "$(stat -c %a "$M/a")" 640
@@ -213,7 +203,7 @@ cut_rename() { # FAULT CONDITION...
     mv "$M/d" "$M/e" 2>/dev/null &
     local mover=$!
     wait_until "${@:2}"
-    die
+    kill_driver
     ! wait $mover || fail "mv succeeded"
     oc faults '[]'
     mount_elsewhere

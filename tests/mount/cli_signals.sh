@@ -60,9 +60,7 @@ tx_sigterm_while_reading() {
     oc faults '[{"operation":"GetObject","count":-1,"stall":true}]'
     cat "$M/f00000" >"$T/read" 2>&1 &
     local reader=$!
-    wait_until python3 -c 'import json, sys, urllib.request
-rules = json.load(urllib.request.urlopen(sys.argv[1] + "/-/faults"))
-sys.exit("\"fired\": 0" in json.dumps(rules))' "$OBS_URL"
+    wait_until faults_have_come
     kill -TERM "$pid"
     wait_gone "$pid" 60 || fail "SIGTERM did not end the driver"
     ! wait "$reader" || fail "a file that cannot be read was read"

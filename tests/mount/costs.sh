@@ -331,9 +331,7 @@ sys.stdin.readline()' "$M/f"; }
     local line writer=$WRITER_PID from=${WRITER[0]} to=${WRITER[1]}
     read -r line <&"$from"
     chmod 604 "$M/f"
-    is_on_its_way() { ! grep -q '"fired": 0' <(python3 -c 'import json, sys, urllib.request
-print(json.dumps(json.load(urllib.request.urlopen(sys.argv[1]))))' "$OBS_URL/-/faults"); }
-    wait_until is_on_its_way
+    wait_until faults_have_come
     echo >&"$to"
     read -r line <&"$from"
     is_answered() { [ "$(requests "$op")" -gt 0 ]; }

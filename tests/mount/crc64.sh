@@ -118,9 +118,7 @@ tx_crc64_after_crash() {
         [ "$(oc log UploadPart | awk -F '\t' '$3 == 200' | grep -c .)" -lt 3 ] || break
         sleep 0.1
     done
-    kill -9 "$driver"
-    wait_gone "$driver" 10
-    umount -l "$M"
+    kill_driver
     faults '[]'
     oc reset
     mounted_with crc64=on,durability=stage

@@ -327,9 +327,7 @@ tx_refused_removal() { # s3 timeout=180
     fails "Permission denied" mv -T "$M/other" "$M/f"
     check_eq "content" "$(cat "$M/f") $(cat "$M/other")" "new other"
     check_eq "stored" "$(oc get f)" old
-    kill -9 "$driver"
-    wait_gone "$driver" 10 || fail "the driver lives on"
-    umount -l "$M"
+    kill_driver
     oc faults '[]'
     mounted_with durability=stage
     check_eq "after a crash" "$(cat "$M/f") $(cat "$M/other")" "new other"

@@ -45,6 +45,13 @@ make_file() { head -c "$2" /dev/urandom >"$1"; }
 
 stored_etag() { oc list "$1" | awk -F '\t' -v key="$1" '$1 == key { print $3 }'; }
 
+# The driver of $M dies; the mount point is free again.
+kill_driver() {
+    kill -9 "$driver"
+    wait_gone "$driver" 10 || fail "the driver lives on"
+    umount -l "$M" || fail "umount of a dead mount"
+}
+
 mounted_with() {
     # virtual-host style for obs (curl knows *.localhost), path style for s3
     local host=localhost

@@ -410,12 +410,6 @@ tx_property() { # s3-long timeout=240
     check_eq "a link" "$(stored_with d/link "$T/sse/a")" target
 }
 
-kill_driver() {
-    kill -9 "$driver"
-    wait_gone "$driver" 10 || fail "the driver lives on"
-    umount -l "$M"
-}
-
 # After a crash the parts that the service has are used again, under the same key.
 tx_resume() {
     begin_tls
