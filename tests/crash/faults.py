@@ -411,6 +411,14 @@ def service_down():
     faults(*({"operation": op, **for_ever} for op in ("PutObject", "UploadPart")))
 
 
+def refused_more(tries):
+    """Waits until the service has refused so many parts more."""
+    enough, until = count("UploadPart") + tries, time.monotonic() + lab.LIMIT_S
+    while count("UploadPart") < enough:
+        check(time.monotonic() < until, "the parts are not tried again")
+        time.sleep(0.05)
+
+
 def damaged(bench, where):
     """Nothing wrong is stored; the data stay, listed as failed, and the errors say why."""
     until = time.monotonic() + lab.LIMIT_S
@@ -453,6 +461,7 @@ def flipped_while_waiting(bench):
     must_write(bench, "f", MULTI)
     for path in bench.state_files(".data").values():
         flip(path, random.Random(6), 1, (600 * K, 700 * K))
+    refused_more(2 * (len(MULTI) // lab.PART + 1))  # what was read before the flip is not what is stored
     faults()
     damaged(bench, "publish")
 
