@@ -535,6 +535,7 @@ def syncs_while_published(bench):
             os.fsync(fd)
             promised[0] = n
 
+    bench.model.begin({"f": b""})  # by an fsync that comes before the first write
     fds = [os.open(bench.mnt + "/f", os.O_CREAT | os.O_RDWR, 0o644) for _ in range(2)]
     threads = [threading.Thread(target=writer, args=(fds[0],))]
     threads.append(threading.Thread(target=lambda: [os.fsync(fds[1]) for _ in iter(threads[0].is_alive, False)]))
